@@ -1,0 +1,1 @@
+"""Services behind one object per connection; no globals, no environment variables."""

@@ -1,0 +1,100 @@
+"""MLflow's model registry as :class:`airflow_mlops.core.registry.Registry`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_mlops.clients.mlflow.http import MlflowHttp
+from airflow_mlops.core.registry import ModelVersion
+from airflow_mlops.exceptions import NotFound, RegistryError
+
+#: Concurrent first writers of an alias or a tag collide on its primary key and get a 400; the next try updates.
+_COLLISIONS = 5
+
+
+class MlflowRegistry:
+    """Registered models, versions, aliases and their tags."""
+
+    def __init__(self, http: MlflowHttp) -> None:
+        self._http = http
+
+    def ensure_model(self, name: str) -> None:
+        if self._model(name) is None:
+            try:
+                self._http.post("/registered-models/create", {"name": name})
+            except RegistryError as error:
+                if error.code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+
+    def create_version(self, name: str, source: str, run_id: str | None, tags: Mapping[str, str]) -> ModelVersion:
+        body: dict[str, Any] = {"name": name, "source": source}
+        body["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
+        if run_id:
+            body["run_id"] = run_id
+        if source.startswith("models:/m-"):
+            body["model_id"] = source.removeprefix("models:/")
+        return _version(self._http.post("/model-versions/create", body)["model_version"])
+
+    def version(self, name: str, version: int) -> ModelVersion:
+        return _version(self._http.get("/model-versions/get", name=name, version=str(version))["model_version"])
+
+    def versions(self, name: str, with_tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
+        wanted = [f"name = '{name}'", *(f"tags.`{key}` = '{value}'" for key, value in (with_tags or {}).items())]
+        found: list[dict[str, Any]] = []
+        token: str | None = ""
+        while token is not None:
+            page = self._http.get(
+                "/model-versions/search", filter=" AND ".join(wanted), max_results=1000, page_token=token
+            )
+            found += page.get("model_versions", [])
+            token = page.get("next_page_token") or None
+        return sorted((_version(each) for each in found), key=lambda v: v.version)
+
+    def tag_version(self, name: str, version: int, key: str, value: str) -> None:
+        body = {"name": name, "version": str(version), "key": key, "value": value}
+        self._settle("/model-versions/set-tag", body)
+
+    def alias(self, name: str, alias: str) -> int | None:
+        model = self._model(name)
+        aliases = (model or {}).get("aliases", [])
+        return next((int(each["version"]) for each in aliases if each["alias"] == alias), None)
+
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        self._settle("/registered-models/alias", {"name": name, "alias": alias, "version": str(version)})
+
+    def model_tags(self, name: str) -> dict[str, str]:
+        return {tag["key"]: tag["value"] for tag in (self._model(name) or {}).get("tags", [])}
+
+    def tag_model(self, name: str, key: str, value: str) -> None:
+        self._settle("/registered-models/set-tag", {"name": name, "key": key, "value": value})
+
+    def _model(self, name: str) -> dict[str, Any] | None:
+        try:
+            return dict(self._http.get("/registered-models/get", name=name)["registered_model"])
+        except NotFound:
+            return None
+
+    def _settle(self, path: str, body: dict[str, Any]) -> None:
+        """An upsert, repeated when another first writer came between its look and its insert."""
+        for left in reversed(range(_COLLISIONS)):
+            try:
+                self._http.post(path, body, repeat=True)
+                return
+            except RegistryError as error:
+                collided = any(word in str(error).lower() for word in ("unique", "duplicate key"))
+                if not collided or not left:
+                    raise
+                time.sleep(0.1)
+
+
+def _version(data: Mapping[str, Any]) -> ModelVersion:
+    return ModelVersion(
+        name=data["name"],
+        version=int(data["version"]),
+        source=data.get("source", ""),
+        run_id=data.get("run_id") or None,
+        status=data.get("status", "UNKNOWN"),
+        tags={tag["key"]: tag["value"] for tag in data.get("tags", [])},
+    )

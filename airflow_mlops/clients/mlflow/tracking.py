@@ -1,0 +1,178 @@
+"""MLflow experiments, runs, logged models and their artifacts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_mlops.clients.mlflow.http import MlflowHttp
+from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, NotFound, RegistryError
+
+_PROXIED = "mlflow-artifacts:/"
+#: ``status = 'READY'`` silently finds nothing: the server compares the number of the enum.
+_READY = 2
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """A trained model as MLflow keeps it, registered or not."""
+
+    model_id: str
+    experiment_id: str
+    run_id: str | None
+    artifact_uri: str
+    created: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class MlflowTracking:
+    """The tracking half of a server."""
+
+    def __init__(self, http: MlflowHttp) -> None:
+        self._http = http
+
+    def experiment_id(self, name: str) -> str:
+        """Id of an experiment, created if it is not there."""
+        try:
+            found = self._http.get("/experiments/get-by-name", experiment_name=name)["experiment"]
+        except NotFound:
+            try:
+                return str(self._http.post("/experiments/create", {"name": name})["experiment_id"])
+            except RegistryError as error:
+                if error.code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return self.experiment_id(name)
+        if found.get("lifecycle_stage") == "deleted":
+            raise ConfigurationError(f"MLflow experiment {name!r} was deleted: restore it, or choose another name.")
+        return str(found["experiment_id"])
+
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
+        """Start a run; its id and where its artifacts go."""
+        body = {"experiment_id": experiment_id, "run_name": name, "start_time": _now(), "tags": _pairs(tags)}
+        info = self._http.post("/runs/create", body)["run"]["info"]
+        return str(info["run_id"]), str(info["artifact_uri"])
+
+    def artifact_uri(self, run_id: str) -> str:
+        return str(self._http.get("/runs/get", run_id=run_id)["run"]["info"]["artifact_uri"])
+
+    def finish_run(self, run_id: str, status: str = "FINISHED") -> None:
+        self._http.post("/runs/update", {"run_id": run_id, "status": status, "end_time": _now()}, repeat=True)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+        model_id: str | None = None,
+    ) -> None:
+        """Parameters, metrics and tags in one request; metrics belong to the model too when it is named."""
+        points = [{"key": k, "value": v, "timestamp": _now(), "step": 0} for k, v in (metrics or {}).items()]
+        if model_id:
+            points = [{**point, "model_id": model_id} for point in points]
+        body = {"run_id": run_id, "params": _pairs(params or {}), "metrics": points, "tags": _pairs(tags or {})}
+        self._http.post("/runs/log-batch", body, repeat=True)
+
+    def log_dataset(self, run_id: str, *, name: str, digest: str, uri: str, rows: int) -> None:
+        """Name the training data on the run; MLflow keeps at most 36 characters of a digest."""
+        dataset = {
+            "name": name,
+            "digest": digest[:32],
+            "source_type": "snapshot",
+            "source": f'{{"uri": "{uri}"}}',
+            "profile": f'{{"num_rows": {rows}}}',
+        }
+        context = [{"key": "mlflow.data.context", "value": "training"}]
+        self._http.post(
+            "/runs/log-inputs", {"run_id": run_id, "datasets": [{"dataset": dataset, "tags": context}]}, repeat=True
+        )
+
+    def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> LoggedModel:
+        body = {"experiment_id": experiment_id, "name": name, "source_run_id": run_id, "tags": _pairs(tags)}
+        return _model(self._http.post("/logged-models", body)["model"])
+
+    def finish_model(self, model_id: str) -> None:
+        """Make a logged model visible as ready: all its files are there."""
+        self._http.patch(f"/logged-models/{model_id}", {"model_id": model_id, "status": "LOGGED_MODEL_READY"})
+
+    def tag_model(self, model_id: str, tags: Mapping[str, str]) -> None:
+        self._http.patch(f"/logged-models/{model_id}/tags", {"model_id": model_id, "tags": _pairs(tags)})
+
+    def model(self, model_id: str) -> LoggedModel:
+        return _model(self._http.get(f"/logged-models/{model_id}")["model"])
+
+    def models(self, experiment_id: str, with_tags: Mapping[str, str]) -> list[LoggedModel]:
+        """Finished models that carry these tags, the oldest first."""
+        wanted = [f"tags.`{key}` = '{value}'" for key, value in with_tags.items()] + [f"status = {_READY}"]
+        body = {"experiment_ids": [experiment_id], "filter": " AND ".join(wanted), "max_results": 100}
+        found = (_model(each) for each in self._http.search("/logged-models/search", body, "models"))
+        return sorted(found, key=lambda model: (model.created, model.model_id))
+
+    def upload(self, artifact_uri: str, folder: Path) -> None:
+        """Copy every file below a folder to a run's or a model's artifacts."""
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = file.relative_to(folder).as_posix()
+            if artifact_uri.startswith(_PROXIED):
+                self._http.put_file(f"{artifact_uri.removeprefix(_PROXIED).lstrip('/')}/{name}", file.read_bytes())
+            else:
+                target = _direct(artifact_uri) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read_bytes())
+
+    def download(self, artifact_uri: str, folder: Path) -> None:
+        """Copy all artifacts below a URI into a folder; names that leave the folder are refused."""
+        if not artifact_uri.startswith(_PROXIED):
+            root = _direct(artifact_uri)
+            for source in (path for path in root.rglob("*") if path.is_file()):
+                _inside(folder, source.path.removeprefix(root.path).lstrip("/")).write_bytes(source.read_bytes())
+            return
+        self._download_proxied(artifact_uri.removeprefix(_PROXIED).lstrip("/"), "", folder)
+
+    def _download_proxied(self, root: str, below: str, folder: Path) -> None:
+        for entry in self._http.list_files(f"{root}/{below}".rstrip("/")):
+            name = f"{below}/{entry['path']}".lstrip("/")
+            if entry.get("is_dir"):
+                self._download_proxied(root, name, folder)
+                continue
+            with _inside(folder, name).open("wb") as file:
+                for chunk in self._http.get_file(f"{root}/{name}"):
+                    file.write(chunk)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise DigestMismatch(f"Artifact name {name!r} points out of its folder: refused.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _direct(uri: str) -> Any:
+    """Artifacts that the server does not proxy, such as s3://: with the credentials of the process."""
+    from upath import UPath
+
+    return UPath(uri)
+
+
+def _pairs(values: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"key": key, "value": str(value)} for key, value in values.items()]
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _model(data: Mapping[str, Any]) -> LoggedModel:
+    info = data["info"]
+    return LoggedModel(
+        model_id=info["model_id"],
+        experiment_id=str(info["experiment_id"]),
+        run_id=info.get("source_run_id") or None,
+        artifact_uri=info["artifact_uri"],
+        created=int(info.get("creation_timestamp_ms", 0)),
+        tags={tag["key"]: tag["value"] for tag in info.get("tags", [])},
+    )

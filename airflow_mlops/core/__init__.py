@@ -1,0 +1,1 @@
+"""Decisions and maths on plain values and Arrow batches; no I/O, no clock, no Airflow."""

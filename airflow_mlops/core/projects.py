@@ -1,0 +1,121 @@
+"""A project file: everything that the reference DAGs need to know of one model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from airflow_mlops.core.gate import GatePolicy
+from airflow_mlops.core.names import check_name
+from airflow_mlops.core.windows import TrainingWindow
+from airflow_mlops.exceptions import ConfigurationError
+
+
+class _Section(BaseModel):
+    """Unknown keys are errors: a misspelt threshold must not be a missing one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSection(_Section):
+    """Where one snapshot comes from: exactly one of files, sql and callable."""
+
+    files: str | None = Field(None, description="Parquet or CSV: a file, folder or glob, local or at a URI")
+    sql: str | None = Field(None, description="Query; may use :start, :end and :as_of")
+    conn_id: str | None = Field(None, description="Airflow connection of the query")
+    callable: str | None = Field(None, description="Import path of a function of start, end and as_of")
+    kwargs: dict[str, Any] = Field({}, description="Further arguments of the callable")
+    order_by: list[str] = Field([], description="Columns that put the rows in order (sql, callable)")
+    event_time: str | None = Field(None, description="Column with the time of each row")
+    min_rows: int = Field(1, ge=1, description="Fewer rows than this skip the date with a reason")
+
+    def source(self) -> dict[str, Any]:
+        """The argument of IngestSnapshotOperator."""
+        keys = ("files", "sql", "conn_id", "callable", "kwargs", "order_by")
+        return {key: getattr(self, key) for key in keys if getattr(self, key)}
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SourceSection:
+        if sum(kind is not None for kind in (self.files, self.sql, self.callable)) != 1:
+            raise ValueError("name exactly one of files, sql and callable")
+        return self
+
+
+class PrepareSection(_Section):
+    """The function that makes the training table of the sources' tables."""
+
+    function: str
+    arguments: dict[str, Any] = {}
+    order_by: list[str] | None = None
+
+
+class ValidationSection(_Section):
+    """The expectation suite of the training table."""
+
+    suite: str = Field(description="File of the suite, relative to the project file")
+    min_rows: int = Field(1, ge=1)
+    sensitive: list[str] = Field([], description="Columns whose values no report may show")
+
+
+class TrainingSection(_Section):
+    """The estimator and what it gets; arguments of TrainModelOperator."""
+
+    estimator: str
+    parameters: dict[str, Any] = {}
+    task: str = "classification"
+    target: str
+    features: list[str] | None = None
+    exclude: list[str] = []
+    seed: int = 0
+    trusted: list[str] = Field([], description="Importable classes of your own that the model file may hold")
+
+
+class EvaluationSection(_Section):
+    """How candidate, champion and baseline are compared."""
+
+    metric: str
+    secondary: list[str] = Field([], description="Further metrics to compare")
+    clusters: str | None = Field(None, description="Column whose values are resampled whole, such as the day")
+    baseline: list[str] = Field([], description="Columns of the simple baseline: the shrunken mean of each group")
+
+
+def _policy(value: dict[str, Any]) -> dict[str, Any]:
+    GatePolicy.from_json(value)
+    return value
+
+
+def _window(value: dict[str, Any]) -> dict[str, Any]:
+    TrainingWindow.from_json(value)
+    return value
+
+
+class Project(_Section):
+    """One model's project file."""
+
+    name: Annotated[str, AfterValidator(lambda name: check_name(name, "project"))]
+    description: str = ""
+    owner: str = "airflow"
+    schedule: str = Field(description="Cron expression of the data intervals, such as 0 0 1 * *")
+    timezone: str = "UTC"
+    start: str = Field("2025-01-01", description="First day that Airflow may schedule")
+    window: Annotated[dict[str, Any], AfterValidator(_window)] = Field(description="Arguments of TrainingWindow")
+    sources: dict[str, SourceSection] = Field(min_length=1)
+    prepare: PrepareSection
+    validation: ValidationSection
+    training: TrainingSection
+    evaluation: EvaluationSection
+    gate: Annotated[dict[str, Any], AfterValidator(_policy)] = Field(description="Arguments of GatePolicy")
+
+    @classmethod
+    def parse(cls, data: Any, where: str) -> Project:
+        """Read a project from plain data.
+
+        :raises ConfigurationError: naming the file, the key and what is wrong with it
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ConfigurationError(f"Project file {where}: {key}: {first['msg']}.") from error

@@ -1,0 +1,224 @@
+"""What a training is made of, its idempotency key, and which types a model file may hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from airflow_mlops.core import tags
+from airflow_mlops.core.names import check_name
+from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
+from airflow_mlops.exceptions import ConfigurationError, TrainingError
+
+#: Types beyond skops' own list that plain scikit-learn estimators need; data structures that run nothing when loaded.
+TRUSTED_TYPES: Final = frozenset(
+    {
+        # Categorical gradient boosting keeps partial(check_array, …). skops audits what a partial calls as a type of
+        # its own, so that any other function in one is still refused.
+        "functools.partial",
+        "sklearn.utils.validation.check_array",
+        "numpy.dtype",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+    }
+)
+_CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+#: Roots that no project may name: their callables reach the machine or call whatever they are given.
+_NEVER: Final = frozenset(
+    {"_io", "asyncio", "builtins", "code", "ctypes", "functools", "importlib", "io", "multiprocessing", "nt", "operator"}
+    | {"os", "pathlib", "pickle", "posix", "runpy", "shutil", "socket", "subprocess", "sys", "threading", "types"}
+)
+
+
+def trusted_types(extra: Iterable[str] = ()) -> frozenset[str]:
+    """Our allow-list and the classes that a project's own file names; whether they are classes is checked on import.
+
+    >>> "os.system" in trusted_types()
+    False
+    """
+    names = list(extra)
+    for name in names:
+        if not isinstance(name, str) or not _CLASS_PATH.fullmatch(name) or name.split(".")[0] in _NEVER:
+            raise ConfigurationError(f"Trusted type {name!r} is not allowed: name a class of your own, package.module.Class.")
+    return TRUSTED_TYPES | frozenset(names)
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """What decides the model beside data, code and as-of.
+
+    :param model: name of the model, also of its experiment and its registered model
+    :param estimator: import path of a class or function that returns an unfitted scikit-learn estimator
+    :param params: its keyword arguments
+    :param task: ``classification``, ``regression`` or another scikit-learn task
+    :param target: column to predict; None for tasks without one
+    :param features: columns that the estimator gets, in this order; None for all but target, event time and ``exclude``
+    :param exclude: columns that are no features
+    :param seed: for every ``random_state`` that the estimator leaves open, and for the split of data without a time
+    :param test_size: share of rows held out where the snapshot has no windows
+    """
+
+    model: str
+    estimator: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    task: str = "classification"
+    target: str | None = None
+    features: list[str] | None = None
+    exclude: list[str] = field(default_factory=list)
+    seed: int = 0
+    test_size: float = 0.25
+
+    def __post_init__(self) -> None:
+        check_name(self.model)
+        if self.task in ("classification", "regression") and not self.target:
+            raise ConfigurationError(f"Model {self.model}: {self.task} needs a target column.")
+        if not 0 < self.test_size < 1:
+            raise ConfigurationError(f"Model {self.model}: test_size {self.test_size} is not between 0 and 1.")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "params": dict(self.params)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainingSpec:
+        return cls(**data)
+
+    def key(self, *, as_of: str, data_version: str, code_version: str) -> str:
+        """The idempotency key: one trained model for each, 64 hexadecimal characters."""
+        return digest([self.to_json(), as_of, data_version, code_version])
+
+    def feature_columns(self, columns: list[str], event_time: str | None) -> list[str]:
+        """The features among a snapshot's columns.
+
+        :raises TrainingError: a named feature or the target is not there, or the target is among the features
+        """
+        wanted = self.features
+        if wanted is None:
+            aside = {self.target, event_time, *self.exclude}
+            wanted = [name for name in columns if name not in aside]
+        missing = [name for name in [*wanted, *([self.target] if self.target else [])] if name not in columns]
+        if missing:
+            raise TrainingError(f"Model {self.model}: no column {', '.join(missing)}; the snapshot has {', '.join(columns)}.")
+        if self.target in wanted:
+            raise TrainingError(f"Model {self.model}: the target {self.target} is among the features.")
+        if not wanted:
+            raise TrainingError(f"Model {self.model}: no feature is left.")
+        return wanted
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a training should know of the run that it is part of; unknown outside Airflow.
+
+    :param run_type: ``backfill`` makes a historical model, everything else is live
+    """
+
+    run_type: str = "live"
+    run_url: str = tags.UNKNOWN
+    code_version: str = tags.UNKNOWN
+    owner: str = tags.UNKNOWN
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model: its places in MLflow, and the facts that it can be traced and made again by.
+
+    :param facts: tags of the model, see :mod:`airflow_mlops.core.tags`
+    :param created: False when a model of the same key was there already
+    """
+
+    model: str
+    model_id: str
+    run_id: str
+    experiment_id: str
+    artifact_uri: str
+    facts: Mapping[str, str]
+    created: bool = True
+
+    @property
+    def spec(self) -> TrainingSpec:
+        return TrainingSpec.from_json(json.loads(self.facts[tags.SPEC]))
+
+    @property
+    def features(self) -> list[str]:
+        return list(json.loads(self.facts[tags.FEATURES]))
+
+    def to_json(self) -> dict[str, Any]:
+        shown = {name: self.facts.get(f"mlops.{name}") for name in ("as_of", "data_version", "train_rows", "run_type")}
+        return {**asdict(self), "facts": dict(self.facts), **shown}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainedModel:
+        return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
+
+
+def training_facts(manifest: Manifest, uri: str, spec: TrainingSpec, run: RunFacts, key: str) -> dict[str, str]:
+    """The part of the record that is known before the fit; what nobody knows is stored as unknown."""
+    windows = manifest.bounds
+    ends = {
+        tags.TRAIN_START: windows and windows.train.start,
+        tags.TRAIN_END: windows and windows.train.end,
+        tags.TEST_START: windows and windows.test.start,
+        tags.TEST_END: windows and windows.test.end,
+    }
+    dirty = str("+" in run.code_version).lower() if run.code_version.startswith("git:") else tags.UNKNOWN
+    return {
+        tags.KEY: key,
+        tags.AS_OF: manifest.as_of,
+        tags.DATA_VERSION: manifest.data_version,
+        tags.SNAPSHOT: uri,
+        tags.CODE_VERSION: run.code_version,
+        tags.CODE_DIRTY: dirty,
+        tags.SEED: str(spec.seed),
+        tags.SPEC: canonical_json(spec.to_json()).decode(),
+        tags.RUN_TYPE: run.run_type,
+        tags.RUN_URL: run.run_url,
+        tags.OWNER: run.owner,
+        tags.NOTE: run.note or tags.UNKNOWN,
+        **{name: end.isoformat() if end else tags.UNKNOWN for name, end in ends.items()},
+    }
+
+
+#: MLflow's column type for each Arrow type, by the beginning of its name.
+_MLFLOW_TYPES: Final = {
+    "bool": "boolean", "int64": "long", "uint32": "long", "uint64": "long", "int": "integer", "uint": "integer",
+    "halffloat": "float", "float": "float", "double": "double", "decimal": "double", "timestamp": "datetime",
+    "date": "datetime", "string": "string", "large_string": "string", "dictionary": "string",
+}  # fmt: skip
+_EXAMPLES: Final = {"boolean": False, "string": "a", "datetime": "2000-01-01T00:00:00"}
+
+
+def signature_columns(schema: Iterable[Mapping[str, Any]], features: list[str]) -> list[tuple[str, str]]:
+    """Name and MLflow type of each feature, from the snapshot's schema: never from the rows.
+
+    Whole numbers become ``double``: a scoring request with a missing value is legal, and no integer can be missing.
+
+    >>> signature_columns([{"name": "a", "type": "int64"}, {"name": "b", "type": "large_string"}], ["b", "a"])
+    [('b', 'string'), ('a', 'double')]
+    """
+    types = {column["name"]: column["type"] for column in schema}
+    columns = []
+    for name in features:
+        kind = next((t for prefix, t in _MLFLOW_TYPES.items() if types[name].startswith(prefix)), None)
+        if kind is None:
+            raise TrainingError(f"Feature {name} has type {types[name]}: a model takes numbers, text, booleans and times.")
+        columns.append((name, "double" if kind in ("integer", "long", "float") else kind))
+    return columns
+
+
+def synthetic_example(columns: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """One made-up row of the right types, for the model's page: real rows stay in the data store.
+
+    >>> synthetic_example([("a", "double"), ("b", "string")])
+    {'a': 0.0, 'b': 'a'}
+    """
+    return {name: _EXAMPLES.get(kind, 0.0) for name, kind in columns}

@@ -1,0 +1,93 @@
+"""Everything that the package raises on purpose, sorted by what a retry would do.
+
+::
+
+    MlopsError
+    ├── TransientError              a service is away: try again, with backoff
+    │   └── ServiceUnavailable
+    ├── DataError (ValueError)      a retry cannot help: fail, with the reason
+    │   ├── ConfigurationError      a name, a parameter or a project file is wrong
+    │   ├── NotEnoughData           nothing is wrong, this date has too little behind it: skip
+    │   ├── SnapshotError           a snapshot is missing, incomplete or not what its manifest says
+    │   ├── SuiteError              an expectation suite cannot be trusted to check what it says
+    │   ├── ValidationFailed        the data broke a blocking expectation
+    │   ├── TrainingError           the estimator refused its parameters or its data
+    │   └── RegistryError           MLflow refused the request
+    │       └── NotFound
+    └── SecurityError               refuse, never retry
+        ├── AccessDenied            401 or 403
+        ├── UntrustedModel          a model file names types outside the allow-list
+        └── DigestMismatch          bytes are not the bytes that were registered
+
+The first line of a message says what, which model or column, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class MlopsError(Exception):
+    """Root of the tree."""
+
+
+class TransientError(MlopsError):
+    """A retry may help."""
+
+
+class ServiceUnavailable(TransientError):
+    """A server did not answer, answered too late, or said that it cannot now."""
+
+
+class DataError(MlopsError, ValueError):
+    """A retry with the same input gives the same error."""
+
+
+class ConfigurationError(DataError):
+    """What the user wrote (name, parameter, project file) cannot work."""
+
+
+class NotEnoughData(DataError):
+    """The window holds too few rows to say anything; Airflow skips the task."""
+
+
+class SnapshotError(DataError):
+    """A snapshot is missing, incomplete or differs from its manifest."""
+
+
+class SuiteError(DataError):
+    """A suite is empty, or names what Great Expectations would drop without a word."""
+
+
+class ValidationFailed(DataError):
+    """The data broke a blocking expectation."""
+
+
+class TrainingError(DataError):
+    """The estimator refused its parameters or its data."""
+
+
+class RegistryError(DataError):
+    """MLflow understood the request and refused it."""
+
+    def __init__(self, message: str, *, code: str = "UNKNOWN") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotFound(RegistryError):
+    """The named experiment, model, version or alias does not exist."""
+
+
+class SecurityError(MlopsError):
+    """Refuse and do not retry."""
+
+
+class AccessDenied(SecurityError):
+    """The server refused the credentials."""
+
+
+class UntrustedModel(SecurityError):
+    """A model file holds types that neither our allow-list nor the project names."""
+
+
+class DigestMismatch(SecurityError):
+    """The bytes differ from those that were registered."""

@@ -1,0 +1,85 @@
+"""Airflow connections of type ``mlflow``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk import BaseHook
+
+from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
+from airflow_mlops.exceptions import ConfigurationError, MlopsError
+
+
+class MlflowHook(BaseHook):
+    """Turn a connection into a client for MLflow's tracking server and model registry.
+
+    Host is the tracking URI. A password without a login is a bearer token, with a login it is basic auth. Credentials
+    stay in this object: nothing is written to the process environment, so that two connections never mix.
+
+    :param mlflow_conn_id: Airflow connection to use
+    """
+
+    conn_name_attr = "mlflow_conn_id"
+    default_conn_name = "mlflow_default"
+    conn_type = "mlflow"
+    hook_name = "MLflow"
+
+    def __init__(self, mlflow_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.mlflow_conn_id = mlflow_conn_id
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """The client, one pool of connections for the life of the hook."""
+        return MlflowClient(self.settings())
+
+    def get_conn(self) -> MlflowClient:
+        return self.client
+
+    def settings(self) -> MlflowSettings:
+        """Read the connection.
+
+        :raises ConfigurationError: the connection's fields do not make a URI
+        """
+        connection = self.get_connection(self.mlflow_conn_id)
+        extra = connection.extra_dejson
+        password = connection.password or None
+        try:
+            return MlflowSettings(
+                uri=_uri(connection),
+                token=password if not connection.login else None,
+                auth=(connection.login, password or "") if connection.login else None,
+                verify=extra.get("ca_bundle") or _flag(extra.get("verify_tls", True)),
+                timeout=float(extra.get("timeout") or 8.0),
+                retries=int(extra.get("retries") or 2),
+                ui=extra.get("ui_url") or "",
+            )
+        except ValueError as error:
+            raise ConfigurationError(f"Connection {self.mlflow_conn_id}: {error}") from error
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the server for its version, and the registry with the credentials."""
+        try:
+            version = self.client.server_version()
+            self.client.registry.model_tags("airflow-mlops-connection-test")
+        except MlopsError as error:
+            return False, str(error)
+        return True, f"MLflow {version} answers and accepts the credentials."
+
+
+def _uri(connection: Any) -> str:
+    """Host and port as people fill them in: with or without a scheme, with the port in either field."""
+    host = (connection.host or "").strip()
+    if not host:
+        raise ConfigurationError("Host is empty: write the tracking URI, such as http://mlflow:5000.")
+    if "://" not in host:
+        host = f"{connection.schema or 'http'}://{host}"
+    authority = host.split("://", 1)[1].split("/", 1)[0].rsplit("@", 1)[-1]
+    if connection.port and ":" not in authority:
+        host = host.replace(authority, f"{authority}:{connection.port}", 1)
+    return host
+
+
+def _flag(value: Any) -> bool:
+    return value if isinstance(value, bool) else str(value).strip().lower() not in ("false", "0", "no", "off")

@@ -1,0 +1,34 @@
+"""Buttons on a task that lead to MLflow.
+
+Airflow calls ``get_link`` in the worker when the task ends and stores what it returns, so the operator leaves the
+address on itself while it runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class MlflowRunLink(BaseOperatorLink):
+    """Opens the MLflow run behind a task."""
+
+    name = "MLflow run"
+    xcom_key = "mlflow_run_url"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return getattr(operator, "run_url", "")
+
+
+class MlflowModelVersionLink(BaseOperatorLink):
+    """Opens the registered version behind a task."""
+
+    name = "MLflow model version"
+    xcom_key = "mlflow_version_url"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return getattr(operator, "version_url", "")

@@ -1,0 +1,1 @@
+"""Thin: take from the hook, call the step, return plain data."""

@@ -1,0 +1,102 @@
+"""What every operator of the pack shares: connection, store, as-of, and what our errors mean to Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from airflow_mlops.clients.mlflow import MlflowClient
+from airflow_mlops.core.windows import resolve_as_of
+from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData, SecurityError
+from airflow_mlops.hooks.mlflow import MlflowHook
+from airflow_mlops.hooks.store import object_path, store_path
+from airflow_mlops.steps.budget import CpuBudget
+from airflow_mlops.steps.code import code_version
+from airflow_mlops.steps.snapshots import Snapshot, open_snapshot
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from upath import UPath
+
+
+class MlopsOperator(BaseOperator):
+    """Runs one step: subclasses implement :meth:`run_step`.
+
+    Too little data skips the task, wrong data and refused access fail it without a retry, and everything else
+    (a server that is away) is left to Airflow's retries. The CPU seconds of the step go to XCom ``cpu_seconds``.
+
+    :param mlflow_conn_id: Airflow connection to MLflow
+    :param store: where snapshots and reports live; None for ``[mlops] store`` of Airflow's configuration
+    """
+
+    template_fields: Sequence[str] = ("mlflow_conn_id", "store")
+    ui_color: ClassVar[str] = "#e4f2ef"
+
+    def __init__(self, *, mlflow_conn_id: str = "mlflow_default", store: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mlflow_conn_id = mlflow_conn_id
+        self.store = store
+
+    def run_step(self, context: Context) -> Any:
+        """Do the work and return what goes to XCom."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> Any:
+        try:
+            return self.run_step(context)
+        except NotEnoughData as error:
+            raise AirflowSkipException(str(error)) from error
+        except (DataError, SecurityError) as error:
+            raise AirflowFailException(str(error)) from error
+        finally:
+            context["ti"].xcom_push(key="cpu_seconds", value=self.budget.report())
+
+    @cached_property
+    def budget(self) -> CpuBudget:
+        return CpuBudget()
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        return MlflowHook(self.mlflow_conn_id).client
+
+    @cached_property
+    def store_path(self) -> UPath:
+        return store_path(self.store)
+
+
+def snapshot_of(value: str | Mapping[str, Any]) -> Snapshot:
+    """The snapshot that an earlier task returned, or one named by its URI."""
+    uri = value.get("uri") if isinstance(value, Mapping) else value
+    if not isinstance(uri, str) or not uri:
+        raise ConfigurationError(f"{value!r} is not a snapshot: give the output of an ingest or prepare task, or a URI.")
+    return open_snapshot(object_path(uri))
+
+
+def as_of(context: Context, explicit: str | None = None) -> datetime:
+    """The as-of of a run: the operator's own, the trigger form's, else the run's dates."""
+    run: Any = context["dag_run"]
+    return resolve_as_of(
+        explicit=explicit or (context.get("params") or {}).get("as_of"),
+        data_interval_start=getattr(run, "data_interval_start", None),
+        data_interval_end=getattr(run, "data_interval_end", None),
+        partition_date=getattr(run, "partition_date", None),
+        logical_date=getattr(run, "logical_date", None),
+        run_after=getattr(run, "run_after", None),
+    )
+
+
+def run_type(context: Context) -> str:
+    """``backfill`` (a reprocessed run too, Airflow relabels it) or ``live`` (everything else)."""
+    return "backfill" if context["dag_run"].run_type == "backfill" else "live"
+
+
+def dag_code_version(operator: BaseOperator, context: Context) -> str:
+    """Version of the folder that the DAG file lies in, or of its bundle."""
+    bundle = getattr(context["ti"], "bundle_instance", None)
+    return code_version(Path(operator.dag.fileloc).parent, getattr(bundle, "version", None))

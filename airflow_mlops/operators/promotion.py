@@ -1,0 +1,61 @@
+"""Promotion of a registered version to champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, AssetAlias
+
+from airflow_mlops.links import MlflowModelVersionLink
+from airflow_mlops.operators.base import MlopsOperator, run_type
+from airflow_mlops.steps.promotion import Promotion, promote
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PromoteModelOperator(MlopsOperator):
+    """Approve a version, point the champion alias at the newest approved one, and write the ledger.
+
+    When the version is champion at the end, and the run is no backfill, an event is sent for the asset
+    ``mlflow://<model>/<alias>`` through every ``AssetAlias`` among the task's ``outlets``. A retry sends it again:
+    who listens looks the alias up, and does nothing twice.
+
+    :param version: output of a registration task
+    :param alias: alias of the champion
+    :param reason: why, for the ledger; None for the gate's verdict
+    """
+
+    template_fields: Sequence[str] = (*MlopsOperator.template_fields, "version", "alias", "reason")
+    operator_extra_links = (MlflowModelVersionLink(),)
+
+    def __init__(
+        self, *, version: Mapping[str, Any], alias: str = "champion", reason: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.version = version
+        self.alias = alias
+        self.reason = reason
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        name, number = str(self.version["name"]), int(self.version["version"])
+        self.version_url = self.client.version_url(name, number)
+        outcome = promote(
+            self.client.registry,
+            name=name,
+            version=number,
+            alias=self.alias,
+            reason=self.reason or self.version["verdict"],
+            actor=context["ti"].log_url,
+            evidence={"model_id": self.version["model_id"]},
+        )
+        if outcome.promoted and run_type(context) != "backfill":
+            self._tell(context, outcome)
+        return outcome.to_json()
+
+    def _tell(self, context: Context, outcome: Promotion) -> None:
+        asset = Asset(name=f"{outcome.name}_{outcome.alias}", uri=f"mlflow://{outcome.name}/{outcome.alias}")
+        for outlet in self.outlets:
+            if isinstance(outlet, AssetAlias):
+                context["outlet_events"][outlet].add(asset, extra=outcome.to_json())

@@ -1,0 +1,135 @@
+"""Snapshots: ingest a source, prepare a training table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.windows import TrainingWindow
+from airflow_mlops.exceptions import ConfigurationError
+from airflow_mlops.hooks.store import object_path, sql_engine
+from airflow_mlops.operators.base import MlopsOperator, as_of, dag_code_version, snapshot_of
+from airflow_mlops.steps.snapshots import ingest, prepare
+from airflow_mlops.steps.sources import CallableSource, FileSource, Source, SqlSource
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class IngestSnapshotOperator(MlopsOperator):
+    """Copy what a run may see of a source into an immutable, content-addressed snapshot.
+
+    Returns ``uri``, ``name``, ``data_version``, ``rows``, ``as_of`` and ``windows``. The same rows again give the same
+    URI and write nothing; fewer than ``min_rows`` skip the task.
+
+    :param name: what the data is, such as ``flights``
+    :param source: ``{"files": path}`` (Parquet or CSV; a file, folder or glob), ``{"sql": query, "conn_id": …,
+        "order_by": [columns]}`` (the query may use ``:start``, ``:end`` and ``:as_of``), or ``{"callable": import path,
+        "kwargs": {…}, "order_by": [columns]}`` (called with ``start``, ``end`` and ``as_of``)
+    :param event_time: column with the time of each row; rows at or after the as-of are left out
+    :param window: arguments of :class:`~airflow_mlops.core.windows.TrainingWindow`; None for all rows
+    :param as_of: the instant the run is about; None for the run's own
+    :param min_rows: fewer rows than this skip the task with a reason
+    """
+
+    template_fields: Sequence[str] = (
+        *MlopsOperator.template_fields, "name", "source", "event_time", "window", "as_of", "min_rows",
+    )  # fmt: skip
+    template_fields_renderers = {"source": "json", "window": "json"}
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        source: Mapping[str, Any],
+        event_time: str | None = None,
+        window: Mapping[str, Any] | None = None,
+        as_of: str | None = None,
+        min_rows: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.source = source
+        self.event_time = event_time
+        self.window = window
+        self.as_of = as_of
+        self.min_rows = min_rows
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        snapshot = ingest(
+            self.store_path,
+            name=self.name,
+            source=source_of(self.source, self.event_time),
+            as_of=as_of(context, self.as_of),
+            window=TrainingWindow.from_json(self.window) if self.window else None,
+            event_time=self.event_time,
+            min_rows=int(self.min_rows),
+            code_version=dag_code_version(self, context),
+        )
+        return snapshot.to_json()
+
+
+class PrepareDataOperator(MlopsOperator):
+    """Make a snapshot from snapshots with a function: Arrow tables in, an Arrow table or DataFrame out.
+
+    For joins and cleaning, row by row. What is fitted (encoders, imputers, scalers) belongs inside the model's
+    pipeline. The manifest names the parents and the code version.
+
+    :param name: what the result is, such as ``flight_delays``
+    :param function: import path of the function, or the function
+    :param inputs: the function's argument for each snapshot: the output of an earlier task, or a URI
+    :param arguments: further keyword arguments
+    :param order_by: columns that put the rows in order; None to keep the function's order
+    """
+
+    template_fields: Sequence[str] = (*MlopsOperator.template_fields, "name", "function", "inputs", "arguments", "order_by")
+    template_fields_renderers = {"inputs": "json"}
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        function: str | Callable[..., Any],
+        inputs: Mapping[str, Any],
+        arguments: Mapping[str, Any] | None = None,
+        order_by: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.function = function
+        self.inputs = inputs
+        self.arguments = arguments
+        self.order_by = order_by
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        snapshot = prepare(
+            self.store_path,
+            name=self.name,
+            function=self.function,
+            inputs={argument: snapshot_of(value) for argument, value in self.inputs.items()},
+            kwargs=self.arguments,
+            order_by=self.order_by,
+            code_version=dag_code_version(self, context),
+        )
+        return snapshot.to_json()
+
+
+def source_of(spec: Mapping[str, Any], event_time: str | None = None) -> Source:
+    """The source that a plain dict describes.
+
+    :raises ConfigurationError: not exactly one of files, sql, callable, or an unknown key
+    """
+    known = {
+        "files": lambda files: FileSource(object_path(files), event_time),
+        "sql": lambda sql, conn_id, order_by: SqlSource(sql_engine(conn_id), sql, list(order_by), conn_id),
+        "callable": lambda callable, order_by=(), kwargs=None: CallableSource(callable, list(order_by), kwargs or {}),
+    }
+    kinds = [kind for kind in known if kind in spec]
+    if len(kinds) != 1:
+        raise ConfigurationError(f"A source names one of files, sql or callable; this one has {sorted(spec)}.")
+    try:
+        return known[kinds[0]](**spec)
+    except TypeError as error:
+        raise ConfigurationError(f"Source {sorted(spec)}: {str(error).split(') ')[-1]}.") from error

@@ -1,0 +1,68 @@
+"""Validation: an expectation suite over a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_mlops.core.validation import Suite
+from airflow_mlops.hooks.store import object_path
+from airflow_mlops.operators.base import MlopsOperator, snapshot_of
+from airflow_mlops.steps.validation import load_suite, validate
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ValidateDataOperator(MlopsOperator):
+    """Check a snapshot against a Great Expectations suite; blocking failures fail the task, warnings do not.
+
+    Returns the snapshot's own output (so that the next task can take it from here) with the verdict: ``success``,
+    ``blocked``, ``warnings``, ``summary``, the ``outcomes`` without any value of a row, and ``report_uri`` and
+    ``result_uri``, the page and the full result in the store. All is written before a failing check fails the task.
+
+    :param snapshot: output of an earlier task, or the URI of a snapshot
+    :param suite: JSON or YAML file of a suite, or the suite as a mapping
+    :param min_rows: fewer rows than this block, whatever the suite says
+    :param parameters: values for the suite's ``{"$PARAMETER": name}``
+    :param sensitive: columns of which no value may be shown, not even in the store's report
+    """
+
+    template_fields: Sequence[str] = (
+        *MlopsOperator.template_fields, "snapshot", "suite", "min_rows", "parameters", "sensitive",
+    )  # fmt: skip
+    template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
+
+    def __init__(
+        self,
+        *,
+        snapshot: str | Mapping[str, Any],
+        suite: str | Mapping[str, Any],
+        min_rows: int = 1,
+        parameters: Mapping[str, Any] | None = None,
+        sensitive: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.snapshot = snapshot
+        self.suite = suite
+        self.min_rows = min_rows
+        self.parameters = parameters
+        self.sensitive = sensitive
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        snapshot = snapshot_of(self.snapshot)
+        report = validate(
+            store=self.store_path,
+            snapshot=snapshot,
+            suite=Suite.parse(self.suite) if isinstance(self.suite, Mapping) else load_suite(object_path(self.suite)),
+            min_rows=int(self.min_rows),
+            parameters=self.parameters,
+            sensitive=self.sensitive or (),
+            budget=self.budget,
+        )
+        output = {**snapshot.to_json(), **report.to_json()}
+        if report.blocked:
+            context["ti"].xcom_push(key="return_value", value=output)
+            report.ensure_passed()
+        return output

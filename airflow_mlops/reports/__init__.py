@@ -1,0 +1,1 @@
+"""A frozen result in, one self-contained HTML page out."""

@@ -1,0 +1,25 @@
+"""Judge an evaluation and leave the verdict where people look: on the model and its run in MLflow."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from airflow_mlops.core import tags
+from airflow_mlops.core.gate import GatePolicy, Verdict, judge
+from airflow_mlops.core.training import TrainedModel
+
+if TYPE_CHECKING:
+    from airflow_mlops.clients.mlflow import MlflowClient
+    from airflow_mlops.core.evaluation import Evaluation
+
+
+def judge_model(
+    client: MlflowClient, *, model: TrainedModel, evaluation: Evaluation, policy: GatePolicy, run_type: str = "live"
+) -> Verdict:
+    """One verdict, tagged with its sentence; a rejection is an answer, not an error."""
+    verdict = judge(evaluation, policy, run_type=run_type, as_of=model.facts[tags.AS_OF])
+    told = {tags.VERDICT: verdict.decision, tags.VERDICT_SUMMARY: verdict.summary}
+    client.tracking.tag_model(model.model_id, told)
+    client.tracking.log(model.run_id, tags={**told, "mlops.checks": json.dumps(verdict.to_json()["checks"])})
+    return verdict

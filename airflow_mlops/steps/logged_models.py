@@ -1,0 +1,90 @@
+"""A trained model in MLflow: stored whole, found by its key, exactly one of each."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core import tags
+from airflow_mlops.core.training import TrainedModel
+from airflow_mlops.exceptions import MlopsError, RegistryError
+from airflow_mlops.steps.models import environment
+
+if TYPE_CHECKING:
+    from airflow_mlops.clients.mlflow import MlflowClient
+    from airflow_mlops.clients.mlflow.tracking import LoggedModel
+    from airflow_mlops.core.snapshots import Manifest
+
+
+def find(client: MlflowClient, experiment_id: str, key: str) -> TrainedModel | None:
+    """The model of a key: the oldest finished one that nobody superseded."""
+    found = [m for m in client.tracking.models(experiment_id, {tags.KEY: key}) if tags.SUPERSEDED_BY not in m.tags]
+    return describe(found[0]) if found else None
+
+
+def describe(model: LoggedModel) -> TrainedModel:
+    """A logged model as the steps after training know it."""
+    facts = {key: value for key, value in model.tags.items() if key.startswith("mlops.")}
+    return TrainedModel(
+        model=TrainedModel("", "", "", "", "", facts).spec.model,
+        model_id=model.model_id,
+        run_id=model.run_id or "",
+        experiment_id=model.experiment_id,
+        artifact_uri=model.artifact_uri,
+        facts=facts,
+        created=False,
+    )
+
+
+def log(
+    client: MlflowClient,
+    experiment_id: str,
+    *,
+    name: str,
+    facts: Mapping[str, str],
+    params: Mapping[str, Any],
+    manifest: Manifest,
+    files: Path,
+) -> TrainedModel:
+    """Run, model, files, and only then the model is ready: what was cut off before is never found.
+
+    Of two overlapping copies of a task the older model wins, and the other is marked superseded.
+    """
+    tracking = client.tracking
+    title = f"{name} {facts[tags.AS_OF][:10]}"
+    run_id, artifacts = tracking.create_run(experiment_id, title, {**facts, "mlflow.note.content": facts[tags.NOTE]})
+    try:
+        tracking.log(run_id, params=params)
+        tracking.log_dataset(
+            run_id, name=manifest.name, digest=manifest.data_version, uri=facts[tags.SNAPSHOT], rows=manifest.rows
+        )
+        model = tracking.create_model(experiment_id, name, run_id, facts)
+        tracking.upload(model.artifact_uri, files)
+        upload_text(client, artifacts, {"environment.txt": environment()})
+        tracking.finish_model(model.model_id)
+        tracking.finish_run(run_id)
+    except BaseException as error:
+        with contextlib.suppress(MlopsError):  # the cause counts, not whether the server still takes the news
+            tracking.finish_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    winner = find(client, experiment_id, facts[tags.KEY])
+    if winner is None:
+        raise RegistryError(f"MLflow does not find model {model.model_id} that it just stored: is it a read replica?")
+    if winner.model_id != model.model_id:
+        tracking.tag_model(model.model_id, {tags.SUPERSEDED_BY: winner.model_id})
+        return winner
+    return replace(winner, created=True)
+
+
+def upload_text(client: MlflowClient, artifact_uri: str, files: Mapping[str, str]) -> None:
+    """Store small text files among a run's artifacts."""
+    with tempfile.TemporaryDirectory(prefix="mlops-artifacts-") as folder:
+        for name, text in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        client.tracking.upload(artifact_uri, Path(folder))

@@ -1,0 +1,138 @@
+"""Model files: saved for MLflow, loaded only from a verified digest through our own allow-list."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.import_path import import_object
+from airflow_mlops.core.training import synthetic_example, trusted_types
+from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, TrainingError, UntrustedModel
+
+if TYPE_CHECKING:
+    from airflow_mlops.clients.mlflow import MlflowClient
+
+_MODEL_FILE = "model.skops"
+#: A skops file is a zip: bounds on what it may unpack to.
+_MAX_ENTRIES, _MAX_BYTES = 100_000, 8 << 30
+
+
+def save_model(
+    folder: Path, estimator: Any, *, inputs: list[tuple[str, str]], outputs: str, trusted: Iterable[str] = ()
+) -> str:
+    """Write a fitted estimator in MLflow's format and return the folder's digest.
+
+    :param inputs: name and MLflow type of each feature, the signature
+    :param outputs: MLflow type of a prediction
+    :raises TrainingError: the estimator holds a type that neither the allow-list nor ``trusted`` names
+    """
+    import mlflow.sklearn
+    import pandas as pd
+    from mlflow.exceptions import MlflowException
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    allowed = _allowed(trusted)
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(DataType[kind], name) for name, kind in inputs]),
+        outputs=Schema([ColSpec(DataType[outputs])]),
+    )
+    try:
+        mlflow.sklearn.save_model(
+            estimator,
+            str(folder),
+            serialization_format="skops",
+            signature=signature,
+            input_example=pd.DataFrame([synthetic_example(inputs)]),
+            pip_requirements=_requirements(),
+            skops_trusted_types=sorted(allowed),
+        )
+    except MlflowException as error:
+        if "untrusted" not in str(error).lower():
+            raise
+        raise TrainingError(
+            f"The estimator holds types that are not trusted: {', '.join(sorted(_untrusted_of(estimator, allowed)))}. "
+            "Use importable classes instead of functions, and name them under trusted in the project file."
+        ) from error
+    return digest_of(folder)
+
+
+def load_model(client: MlflowClient, artifact_uri: str, digest: str, trusted: Iterable[str] = ()) -> Any:
+    """Load an estimator from MLflow's artifacts: digest first, then types, then the one file that we wrote.
+
+    :param trusted: classes that the project's own file names; what the model says of itself is not read
+    :raises DigestMismatch: the files are not those that were registered
+    :raises UntrustedModel: the file names other types
+    """
+    with tempfile.TemporaryDirectory(prefix="mlops-model-") as private:  # mode 0700: what is verified is what is loaded
+        folder = Path(private)
+        client.tracking.download(artifact_uri, folder)
+        if digest_of(folder) != digest:
+            raise DigestMismatch(f"The files at {artifact_uri} are not those that were trained: do not use this model.")
+        return load_file(folder / _MODEL_FILE, trusted)
+
+
+def load_file(path: Path, trusted: Iterable[str] = ()) -> Any:
+    """Load a skops file whose types are all on the allow-list."""
+    import skops.io
+
+    allowed = _allowed(trusted)
+    if not zipfile.is_zipfile(path):
+        raise UntrustedModel(f"{path.name} is not a skops file: refused.")
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if len(entries) > _MAX_ENTRIES or sum(entry.file_size for entry in entries) > _MAX_BYTES:
+        raise UntrustedModel(f"{path.name} would unpack to too much: refused.")
+    unknown = set(skops.io.get_untrusted_types(file=str(path))) - allowed
+    if unknown:
+        raise UntrustedModel(
+            f"{path.name} holds types that are not trusted: {', '.join(sorted(unknown))}. "
+            "If they are your own classes, name them under trusted in the project file."
+        )
+    return skops.io.load(str(path), trusted=sorted(allowed))
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 over names and bytes of all files below a folder.
+
+    ``registered_model_meta``, which MLflow adds to a downloaded copy, never comes through our own download.
+    """
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def environment() -> str:
+    """Every installed distribution as ``name==version``, one per line."""
+    import importlib.metadata
+
+    found = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
+
+
+def _requirements() -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in ("scikit-learn", "skops", "numpy", "pandas")]
+
+
+def _allowed(trusted: Iterable[str]) -> frozenset[str]:
+    names = list(trusted)
+    for name in names:
+        if not isinstance(import_object(name, "trusted type"), type):
+            raise ConfigurationError(f"Trusted type {name} is not a class: name importable classes only.")
+    return trusted_types(names)
+
+
+def _untrusted_of(estimator: Any, allowed: frozenset[str]) -> set[str]:
+    import skops.io
+
+    return set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator))) - allowed
+

@@ -1,0 +1,127 @@
+"""Ingest a source into a snapshot; prepare snapshots into another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.import_path import call_path, import_object
+from airflow_mlops.core.snapshots import Manifest
+from airflow_mlops.core.windows import TrainingWindow
+from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData
+from airflow_mlops.steps.sources import Slice, Source, as_table, in_order, sliced
+from airflow_mlops.store.snapshots import Snapshot, open_snapshot, write_snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from upath import UPath
+
+__all__ = ["Snapshot", "ingest", "open_snapshot", "prepare"]
+
+
+def ingest(
+    store: UPath,
+    *,
+    name: str,
+    source: Source,
+    as_of: datetime,
+    window: TrainingWindow | None = None,
+    event_time: str | None = None,
+    min_rows: int = 1,
+    code_version: str = "unknown",
+) -> Snapshot:
+    """Copy what a run may see of a source into an immutable snapshot.
+
+    The same rows, window and code give the same snapshot, and nothing is written again.
+
+    :raises NotEnoughData: fewer than ``min_rows`` rows
+    :raises SnapshotError: the source is missing, broken, or lacks a column
+    """
+    if window and event_time is None:
+        raise ConfigurationError(f"Snapshot {name}: a window needs the name of the event_time column.")
+    windows = window.at(as_of) if window else None
+    rows = Slice(as_of, windows and windows.whole)
+    knowledge_time = window.knowledge_time if window else None
+    schema, batches = source.read(rows)
+    return write_snapshot(
+        store,
+        _at_least(min_rows, sliced(batches, rows, event_time, knowledge_time), f"{name} at {as_of.date()}"),
+        schema,
+        Manifest(
+            name=name,
+            data_version="",
+            rows=0,
+            schema=[],
+            source=source.describe(),
+            as_of=as_of.isoformat(),
+            windows=windows and windows.to_json(),
+            event_time=event_time,
+            knowledge_time=knowledge_time,
+            code_version=code_version,
+        ),
+    )
+
+
+def prepare(
+    store: UPath,
+    *,
+    name: str,
+    function: str | Callable[..., Any],
+    inputs: Mapping[str, Snapshot],
+    kwargs: Mapping[str, Any] | None = None,
+    order_by: list[str] | None = None,
+    code_version: str = "unknown",
+) -> Snapshot:
+    """Make a snapshot from snapshots: ``function(**tables, **kwargs)``, Arrow tables in, a table or DataFrame out.
+
+    The manifest names its parents and the code version. For joins and cleaning, row by row; what is fitted belongs
+    inside the model.
+
+    :param inputs: the function's argument name for each snapshot
+    :raises ConfigurationError: the inputs are about different as-ofs or windows
+    """
+    if not inputs:
+        raise ConfigurationError(f"Snapshot {name}: name at least one snapshot to prepare.")
+    work = import_object(function, "prepare") if isinstance(function, str) else function
+    path = function if isinstance(function, str) else call_path(function)
+    facts = [snapshot.manifest for snapshot in inputs.values()]
+    if len({manifest.as_of for manifest in facts}) > 1:
+        raise ConfigurationError(f"Snapshot {name}: its inputs are about different as-ofs: {_as_ofs(inputs)}.")
+    table = as_table(work(**{key: s.table() for key, s in inputs.items()}, **(kwargs or {})), path)
+    if table.num_rows == 0:
+        raise DataError(f"{path} returned no rows for snapshot {name}.")
+    if order_by:
+        table = in_order(table, order_by)
+    event_time = next((m.event_time for m in facts if m.event_time in table.column_names), None)
+    return write_snapshot(
+        store,
+        table.to_batches(),
+        table.schema,
+        Manifest(
+            name=name,
+            data_version="",
+            rows=0,
+            schema=[],
+            source={"prepare": path, "kwargs": dict(kwargs or {})},
+            as_of=facts[0].as_of,
+            windows=next((m.windows for m in facts if m.windows), None) if event_time else None,
+            event_time=event_time,
+            parents=[snapshot.uri for snapshot in inputs.values()],
+            code_version=code_version,
+        ),
+    )
+
+
+def _at_least(minimum: int, batches: Iterable[pa.RecordBatch], what: str) -> Iterator[pa.RecordBatch]:
+    """Refuse a thin slice before it is published: raising here leaves nothing behind."""
+    found = 0
+    for batch in batches:
+        found += batch.num_rows
+        yield batch
+    if found < minimum:
+        raise NotEnoughData(f"Snapshot {what}: {found:,} rows, {minimum:,} are needed; this date has too little behind it.")
+
+
+def _as_ofs(inputs: Mapping[str, Snapshot]) -> str:
+    return ", ".join(f"{key} {snapshot.manifest.as_of}" for key, snapshot in inputs.items())

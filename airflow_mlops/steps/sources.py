@@ -1,0 +1,221 @@
+"""Rows of a source as Arrow batches in a defined order: files, a SQL query, or a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_mlops.core.import_path import call_path, import_object
+from airflow_mlops.core.snapshots import as_scalar
+from airflow_mlops.core.windows import Bounds
+from airflow_mlops.exceptions import ConfigurationError, DataError, SnapshotError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import sqlalchemy as sa
+    from upath import UPath
+
+#: Rows fetched from a database at a time.
+FETCH = 50_000
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Which rows a run may see: those in ``bounds`` of event time that were known before ``as_of``."""
+
+    as_of: datetime
+    bounds: Bounds | None = None
+
+
+class Source(Protocol):
+    """Where rows come from."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the manifest says of it, without secrets."""
+
+    def read(self, rows: Slice) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+        """Schema and batches; a source may return more rows than the slice, the step filters them again."""
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Parquet or CSV files below one path, read in the order of their names; hive folders become columns."""
+
+    path: UPath
+    event_time: str | None = None
+
+    def describe(self) -> dict[str, Any]:
+        return {"files": str(self.path)}
+
+    def read(self, rows: Slice) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+        from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+        files = self._files()
+        kind = "csv" if files[0].split(".")[-1] in ("csv", "gz") else "parquet"
+        try:
+            dataset = ds.dataset(
+                files, format=kind, partitioning="hive", filesystem=PyFileSystem(FSSpecHandler(self.path.fs))
+            )
+            keep = None
+            if rows.bounds and self.event_time:
+                moments, type_ = ds.field(self.event_time), dataset.schema.field(self.event_time).type
+                keep = (moments >= as_scalar(rows.bounds.start, type_)) & (moments < as_scalar(rows.bounds.end, type_))
+            return dataset.schema, self._named(dataset.scanner(filter=keep).to_batches())
+        except (pa.ArrowInvalid, KeyError) as error:
+            raise SnapshotError(f"{self.path}: {_first_line(error)}.") from error
+
+    def _files(self) -> list[str]:
+        pattern = self.path.path
+        if any(character in pattern for character in "*?["):
+            found = self.path.fs.glob(pattern)
+        elif self.path.is_dir():
+            found = [f for f in self.path.fs.find(pattern) if not f.rsplit("/", 1)[-1].startswith((".", "_"))]
+        else:
+            found = [pattern] if self.path.exists() else []
+        if not found:
+            raise SnapshotError(f"No file matches {self.path}: check the path and the connection.")
+        return sorted(found)
+
+    def _named(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """A broken file shows only while it is read: say which source it was."""
+        import pyarrow as pa
+
+        try:
+            yield from batches
+        except (pa.ArrowInvalid, OSError) as error:
+            raise SnapshotError(f"{self.path} cannot be read: {_first_line(error)}.") from error
+
+
+@dataclass(frozen=True)
+class SqlSource:
+    """A query on a SQLAlchemy engine; may use ``:start``, ``:end`` and ``:as_of``; streamed with a server-side cursor."""
+
+    engine: sa.Engine
+    query: str
+    order_by: list[str]
+    name: str = "sql"
+
+    def describe(self) -> dict[str, Any]:
+        return {"sql": self.query, "connection": self.name, "order_by": list(self.order_by)}
+
+    def read(self, rows: Slice) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+        chunks = self._chunks(rows)
+        first = next(chunks)
+        return first.schema, _prepend(first, chunks)
+
+    def _chunks(self, rows: Slice) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        import sqlalchemy as sa
+
+        if not self.order_by:
+            raise ConfigurationError("A SQL source needs order_by: a database returns rows in no order of its own.")
+        order = ", ".join(sa.sql.quoted_name(c, None) for c in self.order_by)
+        statement = sa.text(f"SELECT * FROM ({self.query.rstrip().rstrip(';')}) AS source ORDER BY {order}")
+        bounds = rows.bounds
+        known = {"start": bounds and bounds.start, "end": bounds and bounds.end, "as_of": rows.as_of}
+        wanted = {key: known[key] for key in statement.compile().params if key in known}
+        schema: pa.Schema | None = None
+        with self.engine.connect().execution_options(stream_results=True, max_row_buffer=FETCH) as connection:
+            result = connection.execute(statement, wanted)
+            names = list(result.keys())
+            for part in result.partitions(FETCH):
+                try:
+                    batch = pa.RecordBatch.from_pylist([dict(zip(names, row, strict=True)) for row in part], schema)
+                except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                    raise SnapshotError(f"A column changes its type on the way ({error}): cast it in the query.") from error
+                schema = batch.schema
+                yield batch
+        if schema is None:
+            yield pa.RecordBatch.from_pylist([], pa.schema([(name, pa.null()) for name in names]))
+
+
+@dataclass(frozen=True)
+class CallableSource:
+    """A function ``f(*, start, end, as_of, **kwargs)`` that returns an Arrow table, batches, or a DataFrame."""
+
+    function: str | Callable[..., Any]
+    order_by: list[str]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        path = self.function if isinstance(self.function, str) else call_path(self.function)
+        return {"callable": path, "kwargs": dict(self.kwargs), "order_by": list(self.order_by)}
+
+    def read(self, rows: Slice) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+        if not self.order_by:
+            raise ConfigurationError("A callable source needs order_by: name the columns that put its rows in order.")
+        function = import_object(self.function, "source") if isinstance(self.function, str) else self.function
+        bounds = rows.bounds
+        table = as_table(
+            function(start=bounds and bounds.start, end=bounds and bounds.end, as_of=rows.as_of, **self.kwargs),
+            self.describe()["callable"],
+        )
+        return table.schema, in_order(table, self.order_by).to_batches()
+
+
+def as_table(value: Any, what: str) -> pa.Table:
+    """An Arrow table from what people return: a table, a reader, batches, or a pandas DataFrame."""
+    import pyarrow as pa
+
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatchReader):
+        return value.read_all()
+    if hasattr(value, "__dataframe__") or hasattr(value, "iloc"):
+        return pa.Table.from_pandas(value, preserve_index=False)
+    if isinstance(value, Iterable):
+        batches = list(value)
+        if batches and all(isinstance(b, pa.RecordBatch) for b in batches):
+            return pa.Table.from_batches(batches)
+    raise DataError(f"{what} returned {type(value).__name__}: return a pyarrow Table, record batches or a DataFrame.")
+
+
+def in_order(table: pa.Table, order_by: list[str]) -> pa.Table:
+    """Rows by the named columns, which must tell every row from its neighbour."""
+    missing = [name for name in order_by if name not in table.column_names]
+    if missing:
+        raise ConfigurationError(f"order_by names {', '.join(missing)}; the columns are {', '.join(table.column_names)}.")
+    ties = table.num_rows - table.group_by(order_by, use_threads=False).aggregate([]).num_rows
+    if ties:
+        raise DataError(
+            f"{ties} rows share their {', '.join(order_by)} with another row: add a column to order_by that tells them apart."
+        )
+    return table.sort_by([(name, "ascending") for name in order_by])
+
+
+def sliced(batches: Iterable[pa.RecordBatch], rows: Slice, event_time: str | None, knowledge_time: str | None) -> Iterator[pa.RecordBatch]:
+    """Only what the run may see, whatever the source returned: the one place that holds it."""
+    import pyarrow.compute as pc
+
+    for batch in batches:
+        keep = None
+        for column, start, end in (
+            (event_time, rows.bounds and rows.bounds.start, rows.bounds and rows.bounds.end),
+            (event_time, None, rows.as_of),
+            (knowledge_time, None, rows.as_of),
+        ):
+            if column is None or (start is None and end is None):
+                continue
+            if column not in batch.schema.names:
+                raise SnapshotError(f"There is no column {column}; the source has {', '.join(batch.schema.names)}.")
+            moments = batch.column(column)
+            for bound, compare in ((start, pc.greater_equal), (end, pc.less)):
+                if bound is not None:
+                    passed = compare(moments, as_scalar(bound, moments.type))
+                    keep = passed if keep is None else pc.and_(keep, passed)
+        # A null time is in no window: filter drops it.
+        yield batch if keep is None else batch.filter(keep)
+
+
+def _prepend(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+

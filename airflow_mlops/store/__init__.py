@@ -1,0 +1,1 @@
+"""Immutable artefacts at any fsspec path; the commit always comes last."""

@@ -1,0 +1,59 @@
+"""Make bytes visible whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+
+def is_local(path: UPath) -> bool:
+    """Whether the path is a file of this machine, where a rename is the commit."""
+    return path.protocol in ("", "file", "local")
+
+
+def publish_bytes(path: UPath, data: bytes) -> None:
+    """Write ``data`` at ``path``: a rename on a local disk, one PUT on an object store."""
+    if not is_local(path):
+        path.write_bytes(data)
+        return
+    target = Path(path.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(target) as spool:
+        spool.write_bytes(data)
+
+
+def publish_file(source: Path, path: UPath) -> None:
+    """Copy a finished local file to ``path`` under the same promise."""
+    if not is_local(path):
+        with source.open("rb") as reader, path.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+        return
+    target = Path(path.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(target) as spool:
+        shutil.copyfile(source, spool)
+
+
+class _beside:
+    """A temporary name in the target's own folder (a rename across file systems would copy), renamed on success."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.spool = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+
+    def __enter__(self) -> Path:
+        return self.spool
+
+    def __exit__(self, failure: object, *_: object) -> None:
+        if failure is None:
+            with self.spool.open("rb") as written:
+                os.fsync(written.fileno())
+            os.replace(self.spool, self.target)
+        else:
+            self.spool.unlink(missing_ok=True)

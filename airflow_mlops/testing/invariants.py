@@ -1,0 +1,104 @@
+"""What must hold of a model in MLflow and its store, whatever was killed, repeated or raced before."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_mlops.core import ledger, tags
+from airflow_mlops.core.promotion import eligible, rightful_champion
+from airflow_mlops.core.registry import ModelVersion
+from airflow_mlops.core.windows import instant
+from airflow_mlops.steps.models import digest_of
+
+if TYPE_CHECKING:
+    from airflow_mlops.clients.mlflow import MlflowClient
+    from airflow_mlops.clients.mlflow.tracking import LoggedModel
+
+
+def check_invariants(client: MlflowClient, name: str, *, alias: str = "champion") -> None:
+    """Assert them all for one model; the message lists every violation.
+
+    :raises AssertionError: something does not hold
+    """
+    versions = client.registry.versions(name)
+    models = client.tracking.models(client.tracking.experiment_id(name), {})
+    found = [
+        *_champion(client, name, alias, versions),
+        *_once_per_key(versions, models),
+        *(problem for version in versions for problem in _version(client, version)),
+        *(problem for model in models for problem in _knowable(model)),
+    ]
+    if found:
+        raise AssertionError(f"Model {name}: " + "; ".join(found))
+
+
+def _champion(client: MlflowClient, name: str, alias: str, versions: list[ModelVersion]) -> Iterator[str]:
+    best, current = rightful_champion(versions), client.registry.alias(name, alias)
+    if best is None:
+        return
+    if current != best.version:
+        yield f"alias {alias} points at {current}, the newest approved version is {best.version}"
+    entries = ledger.history(client.registry.model_tags(name))
+    if not entries or entries[-1].champion != current:
+        yield f"the ledger ends at {entries[-1].champion if entries else None}, alias {alias} points at {current}"
+
+
+def _once_per_key(versions: list[ModelVersion], models: list[LoggedModel]) -> Iterator[str]:
+    keys = {
+        "versions": Counter(v.tags.get(tags.KEY) for v in versions if not v.superseded),
+        "models": Counter(m.tags.get(tags.KEY) for m in models if tags.SUPERSEDED_BY not in m.tags),
+    }
+    for what, counts in keys.items():
+        yield from (f"{number} {what} of key {str(key)[:12]}" for key, number in counts.items() if number > 1)
+
+
+def _version(client: MlflowClient, version: ModelVersion) -> Iterator[str]:
+    facts, number = version.tags, version.version
+    missing = [tag for tag in tags.REQUIRED if not facts.get(tag)]
+    if missing:
+        yield f"version {number} lacks {', '.join(missing)}"
+    if facts.get(tags.RUN_TYPE) == "backfill" and facts.get(tags.REGISTERED_BY) in (None, facts.get(tags.RUN_URL)):
+        yield f"version {number} was registered by a backfill"
+    if eligible([version]) and not _finite(facts.get(tags.METRICS, "{}")):
+        yield f"version {number} is approved on metrics that are no numbers"
+    if version.model_id:
+        with tempfile.TemporaryDirectory(prefix="mlops-invariants-") as folder:
+            client.tracking.download(client.tracking.model(version.model_id).artifact_uri, Path(folder))
+            if digest_of(Path(folder)) != facts.get(tags.DIGEST):
+                yield f"version {number} holds other bytes than were registered"
+
+
+def _finite(text: str) -> bool:
+    values = json.loads(text)
+    return bool(values) and all(isinstance(value, int | float) for value in values.values())
+
+
+def _knowable(model: LoggedModel) -> Iterator[str]:
+    """No row of training or test lies at or after the as-of, by the windows and by the rows themselves."""
+    facts = model.tags
+    as_of = instant(facts[tags.AS_OF])
+    for tag in (tags.TRAIN_END, tags.TEST_END):
+        if facts[tag] != tags.UNKNOWN and instant(facts[tag]) > as_of:
+            yield f"model {model.model_id} has a window that ends after its as-of"
+    newest = _newest_row(facts[tags.SNAPSHOT])
+    if newest is not None and instant(newest) >= as_of:
+        yield f"model {model.model_id} saw a row of {newest}, its as-of is {as_of.isoformat()}"
+
+
+def _newest_row(uri: str) -> str | None:
+    import pyarrow.compute as pc
+    from upath import UPath
+
+    from airflow_mlops.store.snapshots import open_snapshot
+
+    snapshot = open_snapshot(UPath(uri))
+    column = snapshot.manifest.event_time
+    if column is None or not snapshot.manifest.rows:
+        return None
+    newest = pc.max(snapshot.table([column])[column]).as_py()
+    return None if newest is None else str(newest)

@@ -1,0 +1,81 @@
+"""PostgreSQL, MLflow and Airflow together, as ``make demo`` and the integration tests use them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_mlops.testing.servers.airflow import AirflowServer
+from airflow_mlops.testing.servers.mlflow import MlflowServer
+from airflow_mlops.testing.servers.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from airflow_mlops.testing.servers.process import Server, ServerProcess
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """What runs, and how long each part of the start took."""
+
+    folder: Path
+    postgres: PostgresServer
+    mlflow: MlflowServer
+    airflow: AirflowServer
+    start_seconds: dict[str, float]
+
+    def dead(self) -> list[ServerProcess]:
+        """The processes that should run and do not."""
+        servers: tuple[Server, ...] = (self.postgres, self.mlflow, self.airflow)
+        return [process for server in servers for process in server.processes if process.exit_code is not None]
+
+
+@contextmanager
+def local_stack(
+    folder: Path,
+    dags: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda what: None,
+) -> Iterator[LocalStack]:
+    """Start everything in ``folder``, which is emptied first; stop everything at the end."""
+    folder = folder.absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(what: str) -> Iterator[None]:
+        say(f"starting {what}")
+        begin = time.monotonic()
+        yield
+        seconds[what] = round(time.monotonic() - begin, 1)
+
+    with ExitStack() as stack:
+        with timed("PostgreSQL"):
+            postgres = stack.enter_context(PostgresServer("airflow", "mlflow", log=folder / "postgres.log"))
+        mlflow = MlflowServer(folder / "mlflow", database=postgres.url("mlflow"))
+        connection = json.dumps({"conn_type": "mlflow", "host": mlflow.url})
+        airflow = AirflowServer(
+            folder / "airflow",
+            database=postgres.url("airflow"),
+            dags=dags,
+            env={
+                "AIRFLOW_CONN_MLFLOW_DEFAULT": connection,
+                "AIRFLOW__MLOPS__STORE": str(folder / "store"),
+                **(env or {}),
+            },
+        )
+        stack.callback(mlflow.stop)
+        mlflow.launch()  # is busy for as long as Airflow makes its tables
+        with timed("Airflow"):
+            stack.enter_context(airflow)
+        with timed("MLflow"):
+            mlflow.wait()
+        yield LocalStack(folder, postgres, mlflow, airflow, seconds)

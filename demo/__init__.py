@@ -1,0 +1,1 @@
+"""``make demo`` and ``make up``: the product on a stranger's machine."""
