@@ -4,8 +4,12 @@ UV_VERSION := 0.13.8
 #: Which Python to use; the first one that fits if empty.
 PYTHON ?=
 
+CERTIFICATES := /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem
+
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+# The machine's own certificates, where it has any: a company's network may need them.
+export UV_SYSTEM_CERTS ?= $(if $(wildcard $(CERTIFICATES)),true,false)
 # What an activated environment or an Airflow of the caller's own would change about ours.
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 unexport $(filter AIRFLOW% MLFLOW%,$(.VARIABLES))

@@ -10,7 +10,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-mlops",
         "name": "MLOps",
-        "description": "Continuous training and deployment: snapshot, validate, train, evaluate, gate, register, promote.",
+        "description": "Continuous training: snapshot, validate, train, evaluate, gate, register and promote models.",
         "connection-types": [
             {
                 "connection-type": "mlflow",

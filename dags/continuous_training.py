@@ -27,7 +27,7 @@ PARAMS = {
         type=["null", "string"],
         format="date-time",
         title="As of",
-        description="Train as if it were this instant: nothing that became known later is used. Empty: the run's own date.",
+        description="Train as if it were this instant: what became known later is not used. Empty: the run's own date.",
     ),
     "note": Param("", type="string", maxLength=500, title="Note", description="The idea that this training tries"),
 }
@@ -49,7 +49,9 @@ for project in load_projects(Path(__file__).parent / "projects"):
         catchup=False,
         params={
             **PARAMS,
-            "seed": Param(project.training.seed, type="integer", minimum=0, title="Seed", description="Of every random choice"),
+            "seed": Param(
+                project.training.seed, type="integer", minimum=0, title="Seed", description="Of every random choice"
+            ),
         },
         tags=["mlops", "continuous_training", project.name],
         default_args={"owner": project.owner, "retries": 2, "retry_delay": timedelta(seconds=30)},

@@ -53,6 +53,6 @@ def test_provider_info_imports_nothing_of_ours() -> None:
     assert answer.stdout.strip() == "['airflow_mlops.get_provider_info']"
 
 
-@pytest.mark.parametrize("name", [n for n in modules(*WITHOUT_AIRFLOW, *WITH_AIRFLOW)])
+@pytest.mark.parametrize("name", modules(*WITHOUT_AIRFLOW, *WITH_AIRFLOW))
 def test_every_module_imports_on_its_own(name: str) -> None:
     __import__(name)

@@ -70,7 +70,7 @@ def run(
 
 
 def test_the_first_model_is_promoted_and_can_be_traced(client: MlflowClient, store: UPath, model_name: str) -> None:
-    model, verdict, version, promotion = run(client, store, model_name, "2026-10-01")
+    _, verdict, version, promotion = run(client, store, model_name, "2026-10-01")
     assert verdict.promote, verdict.summary
     assert version is not None
     assert promotion is not None

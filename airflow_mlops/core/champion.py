@@ -21,7 +21,9 @@ class Champion:
     excluded: str | None = None
 
 
-def find_champion(registry: Registry, candidate: TrainedModel, *, alias: str = "champion", run_type: str = "live") -> Champion:
+def find_champion(
+    registry: Registry, candidate: TrainedModel, *, alias: str = "champion", run_type: str = "live"
+) -> Champion:
     """The champion of now for a live run, the one in force at the as-of (by the ledger) for a backfill."""
     name = candidate.model
     if run_type == "backfill":

@@ -57,7 +57,7 @@ def record(
     reason: str,
     evidence: Mapping[str, Any],
 ) -> LedgerEntry | None:
-    """Write an entry if the champion is not the one of the last entry, which also repairs a crash before the writing."""
+    """Write an entry if the champion is not the last entry's; that also repairs a crash before the writing."""
     entries = history(registry.model_tags(name))
     previous = entries[-1].champion if entries else None
     if champion == previous:

@@ -94,7 +94,7 @@ class _Column:
 
         _, offsets, data = values.buffers()
         where = np.frombuffer(offsets, "<i8", len(values) + 1, values.offset * 8)
-        self.hashes[1].update(np.diff(where))
+        self.hashes[1].update(np.diff(where).tobytes())
         if data is not None:
             self.hashes[2].update(memoryview(data)[where[0] : where[-1]])
 

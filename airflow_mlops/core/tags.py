@@ -38,5 +38,6 @@ UNKNOWN: Final = "unknown"
 
 #: Facts that a version must name (DESIGN: every model is traced to its data, code and parameters).
 REQUIRED: Final = (
-    KEY, AS_OF, DATA_VERSION, SNAPSHOT, CODE_VERSION, CODE_DIRTY, DIGEST, ENVIRONMENT, SEED, SPEC, RUN_TYPE, RUN_URL, METRICS,
+    KEY, AS_OF, DATA_VERSION, SNAPSHOT, CODE_VERSION, CODE_DIRTY, DIGEST, ENVIRONMENT, SEED, SPEC, RUN_TYPE, RUN_URL,
+    METRICS,
 )  # fmt: skip

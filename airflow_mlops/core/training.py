@@ -34,7 +34,19 @@ TRUSTED_TYPES: Final = frozenset(
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 #: Roots that no project may name: their callables reach the machine or call whatever they are given.
 _NEVER: Final = frozenset(
-    {"_io", "asyncio", "builtins", "code", "ctypes", "functools", "importlib", "io", "multiprocessing", "nt", "operator"}
+    {
+        "_io",
+        "asyncio",
+        "builtins",
+        "code",
+        "ctypes",
+        "functools",
+        "importlib",
+        "io",
+        "multiprocessing",
+        "nt",
+        "operator",
+    }
     | {"os", "pathlib", "pickle", "posix", "runpy", "shutil", "socket", "subprocess", "sys", "threading", "types"}
 )
 
@@ -48,7 +60,9 @@ def trusted_types(extra: Iterable[str] = ()) -> frozenset[str]:
     names = list(extra)
     for name in names:
         if not isinstance(name, str) or not _CLASS_PATH.fullmatch(name) or name.split(".")[0] in _NEVER:
-            raise ConfigurationError(f"Trusted type {name!r} is not allowed: name a class of your own, package.module.Class.")
+            raise ConfigurationError(
+                f"Trusted type {name!r} is not allowed: name a class of your own, package.module.Class."
+            )
     return TRUSTED_TYPES | frozenset(names)
 
 
@@ -106,7 +120,9 @@ class TrainingSpec:
             wanted = [name for name in columns if name not in aside]
         missing = [name for name in [*wanted, *([self.target] if self.target else [])] if name not in columns]
         if missing:
-            raise TrainingError(f"Model {self.model}: no column {', '.join(missing)}; the snapshot has {', '.join(columns)}.")
+            raise TrainingError(
+                f"Model {self.model}: no column {', '.join(missing)}; the snapshot has {', '.join(columns)}."
+            )
         if self.target in wanted:
             raise TrainingError(f"Model {self.model}: the target {self.target} is among the features.")
         if not wanted:
@@ -210,7 +226,9 @@ def signature_columns(schema: Iterable[Mapping[str, Any]], features: list[str]) 
     for name in features:
         kind = next((t for prefix, t in _MLFLOW_TYPES.items() if types[name].startswith(prefix)), None)
         if kind is None:
-            raise TrainingError(f"Feature {name} has type {types[name]}: a model takes numbers, text, booleans and times.")
+            raise TrainingError(
+                f"Feature {name} has type {types[name]}: a model takes numbers, text, booleans and times."
+            )
         columns.append((name, "double" if kind in ("integer", "long", "float") else kind))
     return columns
 

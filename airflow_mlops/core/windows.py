@@ -56,13 +56,13 @@ def resolve_as_of(
     cron string gives intervals of no width, partitioned runs have a date but no interval, asset-triggered runs neither.
 
     >>> day = datetime(2026, 11, 1, tzinfo=UTC)
-    >>> resolve_as_of(data_interval_start=datetime(2026, 10, 1), data_interval_end=day, logical_date=datetime(2026, 10, 1)) == day
+    >>> resolve_as_of(data_interval_start=datetime(2026, 10, 1), data_interval_end=day, run_after=day) == day
     True
     >>> resolve_as_of(data_interval_start=day, data_interval_end=day, logical_date=day, run_after=day) == day
     True
     """
     if explicit not in (None, "", "None"):
-        return instant(explicit)  # type: ignore[arg-type]
+        return instant(explicit)
     if data_interval_start and data_interval_end and instant(data_interval_start) < instant(data_interval_end):
         return instant(data_interval_end)
     for candidate in (partition_date, logical_date, run_after):
@@ -143,7 +143,7 @@ class TrainingWindow:
 
     Read backwards from the as-of: ``label_delay`` (labels are not in yet), ``test``, ``validation``, ``gap`` (so that
     no training row is a neighbour of a test row), then ``lookback``; or everything since ``start`` (expanding).
-    ``knowledge_time`` names a column: rows that became known at or after the as-of are left out, whatever their event time.
+    ``knowledge_time`` names a column: rows that became known at or after the as-of are left out.
 
     >>> window = TrainingWindow(lookback="10d", test="2d", label_delay="1d", gap="1d")
     >>> bounds = window.at(datetime(2026, 11, 21, tzinfo=UTC))
@@ -162,7 +162,9 @@ class TrainingWindow:
 
     def __post_init__(self) -> None:
         if (self.lookback is None) == (self.start is None):
-            raise ConfigurationError("A training window needs either lookback (sliding) or start (expanding), not both.")
+            raise ConfigurationError(
+                "A training window needs either lookback (sliding) or start (expanding), not both."
+            )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainingWindow:
@@ -177,12 +179,16 @@ class TrainingWindow:
         try:
             zone = ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ConfigurationError(f"Time zone {self.timezone!r} is unknown: use a name such as Europe/Paris.") from error
+            raise ConfigurationError(
+                f"Time zone {self.timezone!r} is unknown: use a name such as Europe/Paris."
+            ) from error
         test_end = Span(self.label_delay).before(as_of, zone)
         test_start = Span(self.test).before(test_end, zone)
         held_out = Span(self.validation).before(test_start, zone) if self.validation else test_start
         train_end = Span(self.gap).before(held_out, zone)
-        train_start = Span(self.lookback).before(train_end, zone) if self.lookback else instant(self.start or "", "start")
+        train_start = (
+            Span(self.lookback).before(train_end, zone) if self.lookback else instant(self.start or "", "start")
+        )
         if not train_start < train_end <= held_out <= test_start < test_end <= as_of:
             raise ConfigurationError(
                 f"The training window is empty at {as_of.isoformat()}: train [{train_start.isoformat()}, "

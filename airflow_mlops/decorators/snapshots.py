@@ -19,7 +19,12 @@ class PrepareDataDecoratedOperator(DecoratedOperator, PrepareDataOperator):
     """The decorated function's arguments that are snapshots arrive as Arrow tables; the others as they are."""
 
     custom_operator_name = "@task.prepare_data"
-    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *MlopsOperator.template_fields, "name", "order_by")
+    template_fields: Sequence[str] = (
+        *DecoratedOperator.template_fields,
+        *MlopsOperator.template_fields,
+        "name",
+        "order_by",
+    )
 
     def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
         super().__init__(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -36,7 +36,7 @@ class MlopsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("mlflow_conn_id", "store")
-    ui_color: ClassVar[str] = "#e4f2ef"
+    ui_color = "#e4f2ef"
 
     def __init__(self, *, mlflow_conn_id: str = "mlflow_default", store: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -74,7 +74,9 @@ def snapshot_of(value: str | Mapping[str, Any]) -> Snapshot:
     """The snapshot that an earlier task returned, or one named by its URI."""
     uri = value.get("uri") if isinstance(value, Mapping) else value
     if not isinstance(uri, str) or not uri:
-        raise ConfigurationError(f"{value!r} is not a snapshot: give the output of an ingest or prepare task, or a URI.")
+        raise ConfigurationError(
+            f"{value!r} is not a snapshot: give the output of an ingest or prepare task, or a URI."
+        )
     return open_snapshot(object_path(uri))
 
 

@@ -30,7 +30,14 @@ class EvaluateModelOperator(MlopsOperator):
     :param trusted: importable classes of your own that the model files may hold
     """
 
-    template_fields: Sequence[str] = (*MlopsOperator.template_fields, "model", "metric", "clusters", "baseline", "alias")
+    template_fields: Sequence[str] = (
+        *MlopsOperator.template_fields,
+        "model",
+        "metric",
+        "clusters",
+        "baseline",
+        "alias",
+    )
     operator_extra_links = (MlflowRunLink(),)
 
     def __init__(

@@ -33,7 +33,12 @@ class ModelGateOperator(MlopsOperator):
     overwrite_rtif_after_execution = True
 
     def __init__(
-        self, *, evaluation: Mapping[str, Any], policy: Mapping[str, Any] | None = None, verdict: str = "", **kwargs: Any
+        self,
+        *,
+        evaluation: Mapping[str, Any],
+        policy: Mapping[str, Any] | None = None,
+        verdict: str = "",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.evaluation = evaluation

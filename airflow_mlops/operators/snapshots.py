@@ -83,7 +83,14 @@ class PrepareDataOperator(MlopsOperator):
     :param order_by: columns that put the rows in order; None to keep the function's order
     """
 
-    template_fields: Sequence[str] = (*MlopsOperator.template_fields, "name", "function", "inputs", "arguments", "order_by")
+    template_fields: Sequence[str] = (
+        *MlopsOperator.template_fields,
+        "name",
+        "function",
+        "inputs",
+        "arguments",
+        "order_by",
+    )
     template_fields_renderers = {"inputs": "json"}
 
     def __init__(
@@ -121,7 +128,7 @@ def source_of(spec: Mapping[str, Any], event_time: str | None = None) -> Source:
 
     :raises ConfigurationError: not exactly one of files, sql, callable, or an unknown key
     """
-    known = {
+    known: dict[str, Callable[..., Source]] = {
         "files": lambda files: FileSource(object_path(files), event_time),
         "sql": lambda sql, conn_id, order_by: SqlSource(sql_engine(conn_id), sql, list(order_by), conn_id),
         "callable": lambda callable, order_by=(), kwargs=None: CallableSource(callable, list(order_by), kwargs or {}),

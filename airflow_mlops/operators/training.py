@@ -40,7 +40,8 @@ class TrainModelOperator(MlopsOperator):
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields,
-        "snapshot", "model", "estimator", "parameters", "target", "features", "exclude", "task", "seed", "trusted", "note",
+        "snapshot", "model", "estimator", "parameters", "target", "features", "exclude", "task", "seed", "trusted",
+        "note",
     )  # fmt: skip
     template_fields_renderers = {"parameters": "json"}
     operator_extra_links = (MlflowRunLink(),)

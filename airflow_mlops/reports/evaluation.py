@@ -47,6 +47,7 @@ class _Difference:
     least: str
     how: str
     note: str | None
+    drawn: bool
     tone: str
     low: float
     mid: float
@@ -127,10 +128,7 @@ def _difference(comparison: Comparison, other: str) -> _Difference:
     drawn = all(map(math.isfinite, bounds))
     longest = max(map(abs, bounds)) or 1.0
     low, mid, high = (round(0.95 * _HALF * bound / longest, 1) if drawn else 0.0 for bound in bounds)
-    if not drawn:
-        tone = "caution"
-    else:
-        tone = "good" if comparison.lower > 0 else "bad" if comparison.upper < 0 else "soft"
+    tone = "good" if comparison.lower > 0 else "bad" if comparison.upper < 0 else "caution"
     return _Difference(
         metric=label(comparison.metric),
         other=other,
@@ -141,6 +139,7 @@ def _difference(comparison: Comparison, other: str) -> _Difference:
         least=_shown(comparison.minimum_detectable),
         how=f"{_METHODS[comparison.method]}, alpha {comparison.alpha:.2g}",
         note=comparison.note,
+        drawn=drawn,
         tone=tone,
         low=low,
         mid=mid,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from airflow_mlops.clients.mlflow import MlflowClient
     from airflow_mlops.store.snapshots import Snapshot
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,6 @@ def evaluate_model(
     """
     budget, trusted = budget or CpuBudget(), list(trusted)
     with budget("imports"):
-        import sklearn.pipeline
         import skops.io  # noqa: F401
     with budget("read"):
         rows = labelled(held_out_rows(snapshot, model.spec), model.spec)
@@ -74,7 +76,7 @@ def evaluate_model(
     with budget("predict"):
         classes = classes_of(estimator, model.spec)
         ours = predict(estimator, model.spec, features_of(rows, model.features))
-        theirs, champion = _champion_prediction(client, champion, rows, classes, trusted)
+        theirs = _champion_prediction(client, champion, rows, classes, trusted)
         baseline = fit_baseline(
             _encoded(train, model.spec, classes), model.spec.target or "", spec.baseline, classes=_many(classes)
         )
@@ -97,14 +99,14 @@ def evaluate_model(
         found,
         cluster_name=f"{spec.clusters}s" if spec.clusters else None,
         data_version=snapshot.manifest.data_version,
-        test_start=windows and windows.test.start.isoformat(),
-        test_end=windows and windows.test.end.isoformat(),
+        test_start=windows.test.start.isoformat() if windows else None,
+        test_end=windows.test.end.isoformat() if windows else None,
         champion_version=str(champion.version.version) if champion.version else None,
         champion_excluded=champion.excluded,
         baseline_by=tuple(spec.baseline),
     )
     with budget("io"):
-        _log(client, model, found)
+        _store(client, model, found)
     return found
 
 
@@ -128,23 +130,24 @@ def predict(estimator: Any, spec: TrainingSpec, inputs: Any) -> np.ndarray:
 
 def _champion_prediction(
     client: MlflowClient, champion: Champion, rows: pa.Table, classes: list[Any] | None, trusted: list[str]
-) -> tuple[np.ndarray | None, Champion]:
-    """The champion's predictions, or the reason why it cannot be asked."""
+) -> np.ndarray | None:
+    """The champion's predictions; None where it cannot be asked, and then the gate stays shut."""
     version = champion.version
     if version is None or version.model_id is None:
-        return None, champion
-    facts = version.tags
-    spec = TrainingSpec.from_json(json.loads(facts[tags.SPEC]))
-    features = json.loads(facts[tags.FEATURES])
+        return None
+    spec = TrainingSpec.from_json(json.loads(version.tags[tags.SPEC]))
+    features = json.loads(version.tags[tags.FEATURES])
     missing = [name for name in features if name not in rows.column_names]
     if missing:
-        return None, Champion(excluded=f"Version {version.version} needs column {', '.join(missing)}, which is gone.")
+        _log.warning("Version %d cannot be compared: it needs column %s.", version.version, ", ".join(missing))
+        return None
     # The digest is the registered one; the allow-list is the project's of today.
     source = client.tracking.model(version.model_id)
-    estimator = load_model(client, source.artifact_uri, facts[tags.DIGEST], trusted)
+    estimator = load_model(client, source.artifact_uri, version.tags[tags.DIGEST], trusted)
     if classes_of(estimator, spec) != classes:
-        return None, Champion(excluded=f"Version {version.version} predicts other classes.")
-    return predict(estimator, spec, features_of(rows, features)), champion
+        _log.warning("Version %d cannot be compared: it predicts other classes.", version.version)
+        return None
+    return predict(estimator, spec, features_of(rows, features))
 
 
 def _encoded(rows: pa.Table, spec: TrainingSpec, classes: list[Any] | None) -> pa.Table:
@@ -155,7 +158,9 @@ def _encoded(rows: pa.Table, spec: TrainingSpec, classes: list[Any] | None) -> p
     labels = rows[spec.target].to_pylist()
     unknown = {label for label in labels if label not in numbers}
     if unknown:
-        raise TrainingError(f"Model {spec.model}: the test holds classes that the training did not: {sorted(map(str, unknown))}.")
+        raise TrainingError(
+            f"Model {spec.model}: the test holds classes that the training did not: {sorted(map(str, unknown))}."
+        )
     return rows.set_column(rows.column_names.index(spec.target), spec.target, [[numbers[label] for label in labels]])
 
 
@@ -165,7 +170,9 @@ def _many(classes: list[Any] | None) -> int | None:
 
 def _column(rows: pa.Table, name: str) -> list[Any]:
     if name not in rows.column_names:
-        raise ConfigurationError(f"Evaluation: no column {name} to cluster by; the snapshot has {', '.join(rows.column_names)}.")
+        raise ConfigurationError(
+            f"Evaluation: no column {name} to cluster by; the snapshot has {', '.join(rows.column_names)}."
+        )
     values: list[Any] = rows[name].to_pylist()
     return values
 
@@ -176,7 +183,7 @@ def _seed(model: TrainedModel, champion: Champion, snapshot: Snapshot) -> int:
     return int(digest([model.facts[tags.KEY], rival, snapshot.manifest.data_version])[:8], 16)
 
 
-def _log(client: MlflowClient, model: TrainedModel, found: Evaluation) -> None:
+def _store(client: MlflowClient, model: TrainedModel, found: Evaluation) -> None:
     finite = {name: value for name, value in found.candidate.items() if value == value}
     client.tracking.log(model.run_id, metrics=finite, model_id=model.model_id)
     client.tracking.tag_model(model.model_id, {tags.METRICS: json.dumps(found.to_json()["candidate"])})

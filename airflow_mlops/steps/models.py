@@ -135,4 +135,3 @@ def _untrusted_of(estimator: Any, allowed: frozenset[str]) -> set[str]:
     import skops.io
 
     return set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator))) - allowed
-

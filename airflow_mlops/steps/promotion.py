@@ -52,7 +52,9 @@ def promote(
     chosen = registry.version(name, version)
     as_of = chosen.tags.get(tags.AS_OF, tags.UNKNOWN)
     if as_of == tags.UNKNOWN:
-        raise RegistryError(f"Version {version} of model {name} names no as-of: register it with RegisterModelOperator.")
+        raise RegistryError(
+            f"Version {version} of model {name} names no as-of: register it with RegisterModelOperator."
+        )
     approve(registry, chosen, as_of)
     champion = reconcile(registry, name, alias)
     if champion is None:

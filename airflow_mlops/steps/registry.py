@@ -26,9 +26,13 @@ def register(client: MlflowClient, model: TrainedModel, *, run_url: str = tags.U
     with tempfile.TemporaryDirectory(prefix="mlops-register-") as folder:
         client.tracking.download(model.artifact_uri, Path(folder))
         if digest_of(Path(folder)) != model.facts[tags.DIGEST]:
-            raise DigestMismatch(f"The files of model {model.model_id} are not those that were trained: not registered.")
+            raise DigestMismatch(
+                f"The files of model {model.model_id} are not those that were trained: not registered."
+            )
     # What the gate and the evaluation wrote on the logged model since it was trained belongs to the version too.
-    facts = {key: value for key, value in client.tracking.model(model.model_id).tags.items() if key.startswith("mlops.")}
+    facts = {
+        key: value for key, value in client.tracking.model(model.model_id).tags.items() if key.startswith("mlops.")
+    }
     missing = {name: tags.UNKNOWN for name in tags.REQUIRED if name not in facts}
     return register_once(
         client.registry,

@@ -41,7 +41,9 @@ def labelled(table: pa.Table, spec: TrainingSpec) -> pa.Table:
     if rows.num_rows == 0:
         raise NotEnoughData(f"Model {spec.model}: no row of this window has a label in {spec.target}.")
     if pa.types.is_floating(rows[spec.target].type) and not pc.all(pc.is_finite(rows[spec.target])).as_py():
-        raise TrainingError(f"Model {spec.model}: target {spec.target} holds NaN or infinity: clean it in the preparation.")
+        raise TrainingError(
+            f"Model {spec.model}: target {spec.target} holds NaN or infinity: clean it in the preparation."
+        )
     return rows
 
 
@@ -50,7 +52,8 @@ def features_of(rows: pa.Table, features: list[str]) -> pd.DataFrame:
     missing = [name for name in features if name not in rows.column_names]
     if missing:
         raise TrainingError(f"The snapshot has no column {', '.join(missing)}, which the model needs.")
-    return rows.select(features).to_pandas()
+    frame: pd.DataFrame = rows.select(features).to_pandas()
+    return frame
 
 
 def target_of(rows: pa.Table, spec: TrainingSpec) -> np.ndarray | None:

@@ -41,7 +41,7 @@ def ingest(
     if window and event_time is None:
         raise ConfigurationError(f"Snapshot {name}: a window needs the name of the event_time column.")
     windows = window.at(as_of) if window else None
-    rows = Slice(as_of, windows and windows.whole)
+    rows = Slice(as_of, windows.whole if windows else None)
     knowledge_time = window.knowledge_time if window else None
     schema, batches = source.read(rows)
     return write_snapshot(
@@ -55,7 +55,7 @@ def ingest(
             schema=[],
             source=source.describe(),
             as_of=as_of.isoformat(),
-            windows=windows and windows.to_json(),
+            windows=windows.to_json() if windows else None,
             event_time=event_time,
             knowledge_time=knowledge_time,
             code_version=code_version,
@@ -120,7 +120,9 @@ def _at_least(minimum: int, batches: Iterable[pa.RecordBatch], what: str) -> Ite
         found += batch.num_rows
         yield batch
     if found < minimum:
-        raise NotEnoughData(f"Snapshot {what}: {found:,} rows, {minimum:,} are needed; this date has too little behind it.")
+        raise NotEnoughData(
+            f"Snapshot {what}: {found:,} rows, {minimum:,} are needed; this date has too little behind it."
+        )
 
 
 def _as_ofs(inputs: Mapping[str, Snapshot]) -> str:

@@ -54,7 +54,7 @@ def train(
         return existing
     with budget("imports"):
         import mlflow.sklearn  # noqa: F401
-        import pandas  # noqa: F401, ICN001
+        import pandas  # noqa: F401
 
         estimator = build_estimator(spec, build)
     with budget("read"):

@@ -24,7 +24,7 @@ def publish_bytes(path: UPath, data: bytes) -> None:
         return
     target = Path(path.path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _beside(target) as spool:
+    with _Beside(target) as spool:
         spool.write_bytes(data)
 
 
@@ -36,11 +36,11 @@ def publish_file(source: Path, path: UPath) -> None:
         return
     target = Path(path.path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _beside(target) as spool:
+    with _Beside(target) as spool:
         shutil.copyfile(source, spool)
 
 
-class _beside:
+class _Beside:
     """A temporary name in the target's own folder (a rename across file systems would copy), renamed on success."""
 
     def __init__(self, target: Path) -> None:

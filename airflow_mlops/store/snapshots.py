@@ -122,7 +122,7 @@ def open_snapshot(uri: UPath) -> Snapshot:
 def write_snapshot(store: UPath, batches: Iterable[pa.RecordBatch], schema: pa.Schema, draft: Manifest) -> Snapshot:
     """Stream rows to a local spool, hash them on the way, then publish in one step.
 
-    :param draft: the manifest without ``data_version``, ``rows``, ``schema`` and ``files``, which only the rows can tell
+    :param draft: the manifest without what only the rows can tell
     """
     check_name(draft.name, "snapshot")
     with tempfile.TemporaryDirectory(prefix="mlops-spool-") as spool:
@@ -165,7 +165,9 @@ def _whole_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
 def _difference(expected: pa.Schema, found: pa.Schema) -> str:
     ours, theirs = ({f.name: str(f.type) for f in schema} for schema in (expected, found))
     changed = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    return ", ".join(f"{n} was {ours.get(n, 'missing')}, is {theirs.get(n, 'missing')}" for n in changed) or "their order"
+    return (
+        ", ".join(f"{n} was {ours.get(n, 'missing')}, is {theirs.get(n, 'missing')}" for n in changed) or "their order"
+    )
 
 
 def _write_files(

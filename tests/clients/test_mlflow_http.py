@@ -138,9 +138,9 @@ def test_a_server_that_hangs_is_given_up_in_time(scripted: Callable[..., Scripte
 
 
 def test_a_server_that_is_not_there_is_told_at_once() -> None:
-    with MlflowClient(MlflowSettings("http://127.0.0.1:9", retries=0)) as client:
-        with pytest.raises(ServiceUnavailable, match="did not answer GET"):
-            client.registry.model_tags("m")
+    settings = MlflowSettings("http://127.0.0.1:9", retries=0)
+    with MlflowClient(settings) as client, pytest.raises(ServiceUnavailable, match="did not answer GET"):
+        client.registry.model_tags("m")
 
 
 class TestCredentials:

@@ -166,7 +166,9 @@ approvals = st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.booleans())
 
 
 @given(approvals, st.randoms())
-def test_the_champion_does_not_depend_on_the_order_of_approvals(facts: list[tuple[int, bool, bool]], random: Any) -> None:
+def test_the_champion_does_not_depend_on_the_order_of_approvals(
+    facts: list[tuple[int, bool, bool]], random: Any
+) -> None:
     registry, name = InMemoryRegistry(), "m"
     registry.ensure_model(name)
     for _ in facts:
@@ -179,7 +181,9 @@ def test_the_champion_does_not_depend_on_the_order_of_approvals(facts: list[tupl
         if approved:
             approve(registry, registry.version(name, number), f"2026-01-{day + 1:02d}")
             reconcile(registry, name, "champion")
-    allowed = [(day, number) for number, (day, approved, retracted) in enumerate(facts, 1) if approved and not retracted]
+    allowed = [
+        (day, number) for number, (day, approved, retracted) in enumerate(facts, 1) if approved and not retracted
+    ]
     assert registry.alias(name, "champion") == (max(allowed)[1] if allowed else None)
 
 

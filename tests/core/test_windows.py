@@ -15,16 +15,18 @@ OCT = datetime(2026, 10, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 1, 5, tzinfo=UTC)
 
 #: What Airflow 3.3 gives a task for each kind of run, and the as-of that it means.
+FULL = {"data_interval_start": OCT, "data_interval_end": NOV}
+EMPTY = {"data_interval_start": NOV, "data_interval_end": NOV}
 RUNS = {
-    "scheduled, data interval": ({"data_interval_start": OCT, "data_interval_end": NOV, "logical_date": OCT, "run_after": NOV}, NOV),
-    "scheduled, trigger timetable": ({"data_interval_start": NOV, "data_interval_end": NOV, "logical_date": NOV, "run_after": NOV}, NOV),
-    "manual with a logical date": ({"data_interval_start": OCT, "data_interval_end": NOV, "logical_date": NOV, "run_after": NOW}, NOV),
+    "scheduled, data interval": ({**FULL, "logical_date": OCT, "run_after": NOV}, NOV),
+    "scheduled, trigger timetable": ({**EMPTY, "logical_date": NOV, "run_after": NOV}, NOV),
+    "manual with a logical date": ({**FULL, "logical_date": NOV, "run_after": NOW}, NOV),
     "manual without a logical date": ({"run_after": NOW}, NOW),
     "asset-triggered": ({"run_after": NOW}, NOW),
     "partitioned": ({"partition_date": NOV, "run_after": NOW}, NOV),
-    "backfill": ({"data_interval_start": OCT, "data_interval_end": NOV, "logical_date": OCT, "run_after": NOV}, NOV),
+    "backfill": ({**FULL, "logical_date": OCT, "run_after": NOV}, NOV),
     "backfill of a partition": ({"partition_date": NOV, "run_after": NOV}, NOV),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", RUNS)
@@ -76,11 +78,21 @@ maybe_zero = st.builds("{}{}".format, st.integers(0, 30), st.sampled_from("hd"))
 zones = st.sampled_from(["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"])
 
 
-@given(as_of=instants, lookback=spans, test=spans, gap=maybe_zero, delay=maybe_zero, validation=st.none() | spans, zone=zones)
+@given(
+    as_of=instants,
+    lookback=spans,
+    test=spans,
+    gap=maybe_zero,
+    delay=maybe_zero,
+    validation=st.none() | spans,
+    zone=zones,
+)
 def test_windows_are_disjoint_ordered_and_end_before_the_label_delay(
     as_of: datetime, lookback: str, test: str, gap: str, delay: str, validation: str | None, zone: str
 ) -> None:
-    window = TrainingWindow(lookback=lookback, test=test, gap=gap, label_delay=delay, validation=validation, timezone=zone)
+    window = TrainingWindow(
+        lookback=lookback, test=test, gap=gap, label_delay=delay, validation=validation, timezone=zone
+    )
     windows = window.at(as_of)
     assert windows.train.start < windows.train.end <= windows.test.start < windows.test.end <= as_of
     if windows.validation:

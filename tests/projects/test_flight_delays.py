@@ -17,10 +17,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projects import flight_delays
-from projects.flight_delays import FEATURES, FLIGHT, HOUR, copies, flights, model, prepare, prepare_leaky, weather
 
 from airflow_mlops.exceptions import ConfigurationError
+from projects import flight_delays
+from projects.flight_delays import FEATURES, FLIGHT, HOUR, copies, flights, model, prepare, prepare_leaky, weather
 
 DAY = timedelta(days=1)
 HORIZON = datetime(2200, 1, 1, tzinfo=UTC)

@@ -75,6 +75,7 @@ def test_a_test_that_says_nothing_is_a_page_too(with_verdict):
     html = evaluation_page(nothing(), judge(nothing(), POLICY) if with_verdict else None)
     assert 'class="card verdict bad"' in html
     assert "no number" in html
+    assert "<svg" not in html
     assert not re.search(r"\bnan\b", html)
 
 

@@ -67,7 +67,7 @@ def test_the_example_is_made_up_and_the_signature_declared(tmp_path: Path) -> No
 
 def test_a_class_of_the_project_is_trusted_by_name_only(tmp_path: Path) -> None:
     pipeline = make_pipeline(Squares(), LogisticRegression()).fit(X, Y)
-    with pytest.raises(TrainingError, match="Squares.*trusted in the project file"):
+    with pytest.raises(TrainingError, match=r"Squares.*trusted in the project file"):
         save_model(tmp_path / "no", pipeline, inputs=INPUTS, outputs="long")
     save_model(tmp_path / "yes", pipeline, inputs=INPUTS, outputs="long", trusted=[OWN])
     with pytest.raises(UntrustedModel, match="Squares"):

@@ -23,7 +23,9 @@ WINDOW = TrainingWindow(lookback="20d", test="10d", label_delay="5d")
 TABLE = pa.table(
     {
         "day": pa.array([START + dt.timedelta(days=i) for i in range(DAYS)], pa.timestamp("us", "UTC")),
-        "known": pa.array([START + dt.timedelta(days=i + 3 * (i % 7 == 0) * 30) for i in range(DAYS)], pa.timestamp("us", "UTC")),
+        "known": pa.array(
+            [START + dt.timedelta(days=i + 3 * (i % 7 == 0) * 30) for i in range(DAYS)], pa.timestamp("us", "UTC")
+        ),
         "id": list(range(DAYS)),
         "x": [i / 7 for i in range(DAYS)],
     }
@@ -45,7 +47,9 @@ def test_parquet_csv_hive_folders_and_globs_give_the_same_days(store: UPath, tmp
     one = parquet(tmp_path)
     (tmp_path / "csv").mkdir()
     pyarrow.csv.write_csv(TABLE, tmp_path / "csv" / "days.csv")
-    pq.write_to_dataset(TABLE.append_column("month", pa.array([str(i // 30) for i in range(DAYS)])), tmp_path / "hive", ["month"])
+    pq.write_to_dataset(
+        TABLE.append_column("month", pa.array([str(i // 30) for i in range(DAYS)])), tmp_path / "hive", ["month"]
+    )
     expected = list(range(24, 54))  # as-of day 59, less 5 of delay, 10 of test and 20 of training
     for path in (one, UPath(tmp_path / "csv"), UPath(tmp_path / "hive"), UPath(f"{tmp_path}/*.parquet")):
         assert from_files(store, path).table(["id"])["id"].to_pylist() == expected
@@ -65,10 +69,11 @@ def test_no_row_is_seen_before_it_was_known(store: UPath, tmp_path: Path) -> Non
     snapshot = ingest(
         store, name="d", source=FileSource(parquet(tmp_path), "day"), as_of=AS_OF, window=window, event_time="day"
     )
-    assert {i for i in range(24, 54)} - set(snapshot.table(["id"])["id"].to_pylist()) == {28, 35, 42, 49}
+    assert set(range(24, 54)) - set(snapshot.table(["id"])["id"].to_pylist()) == {28, 35, 42, 49}
     later = ingest(
         store, name="d", source=FileSource(parquet(tmp_path), "day"), as_of=instant("2027-01-01"),
-        window=TrainingWindow(start="2026-01-01", test="100d", label_delay="200d", knowledge_time="known"), event_time="day",
+        window=TrainingWindow(start="2026-01-01", test="100d", label_delay="200d", knowledge_time="known"),
+        event_time="day",
     )  # fmt: skip
     assert later.manifest.rows == DAYS
 
@@ -170,7 +175,12 @@ class TestPrepare:
     def test_the_manifest_names_parents_code_and_window(self, store: UPath, tmp_path: Path) -> None:
         parent = from_files(store, parquet(tmp_path))
         child = prepare(
-            store, name="features", function=with_double, inputs={"days": parent}, kwargs={"by": 2}, code_version="git:1"
+            store,
+            name="features",
+            function=with_double,
+            inputs={"days": parent},
+            kwargs={"by": 2},
+            code_version="git:1",
         )
         assert child.manifest.parents == [parent.uri]
         assert child.manifest.source["prepare"].endswith("with_double")

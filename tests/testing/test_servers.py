@@ -10,9 +10,9 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
@@ -29,6 +29,9 @@ from airflow_mlops.testing.servers.process import (
     session_members,
     wait_until,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 #: A server whose child has a process group of its own and ignores being asked to end.
 STUBBORN = """
@@ -56,10 +59,12 @@ def test_stop_ends_the_whole_session_even_what_ignores_it(tmp_path: Path) -> Non
     log = tmp_path / "log"
     server = python(STUBBORN, log)
     server.start()
-    assert eventually(lambda: log.read_text().strip() == "ready")
-    leader = int(psutil.Process().children()[-1].pid)
-    assert len(session_members(leader)) == 2
-    server.stop(seconds=0.5)
+    try:
+        assert eventually(lambda: log.read_text().split() == ["ready", "ready"])
+        leader = os.getsid(psutil.Process().children()[-1].pid)
+        assert len(session_members(leader)) == 2
+    finally:
+        server.stop(seconds=0.5)
     assert session_members(leader) == []
     assert server.exit_code == -signal.SIGTERM
 
@@ -234,7 +239,9 @@ DAG = """
 from datetime import datetime, timezone
 from airflow.sdk import CronDataIntervalTimetable, dag, task
 
-@dag(schedule=CronDataIntervalTimetable("0 0 1 * *", timezone="UTC"), start_date=datetime(2025, 1, 1, tzinfo=timezone.utc), catchup=False)
+MONTHLY = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
+
+@dag(schedule=MONTHLY, start_date=datetime(2025, 1, 1, tzinfo=timezone.utc), catchup=False)
 def tried():
     @task
     def tell(dag_run=None):

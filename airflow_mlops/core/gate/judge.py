@@ -1,4 +1,7 @@
-"""From an evaluation and a policy to the verdict. The first check that does not hold decides; all of them are told."""
+"""From an evaluation and a policy to the verdict. The first check that does not hold decides; all of them are told.
+
+Only where a number is missing nothing else is asked.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +48,15 @@ def judge(evaluation: Evaluation, policy: GatePolicy, *, run_type: str = "live",
     >>> judge(found, GatePolicy("mae", baseline=None, at_most={"mae": 2.0})).summary
     'Refused: mean absolute error 2.500 on 500 rows is above 2.000.'
     """
-    findings = [
-        _measured(evaluation, policy),
-        *_enough(evaluation, policy),
-        *_thresholds(evaluation, policy),
-        *_baseline(evaluation, policy),
-        *_secondary(evaluation, policy),
-        _champion(evaluation, policy),
-    ]
+    findings = [_measured(evaluation, policy)]
+    if not findings[0].decision:
+        findings += [
+            *_enough(evaluation, policy),
+            *_thresholds(evaluation, policy),
+            *_baseline(evaluation, policy),
+            *_secondary(evaluation, policy),
+            _champion(evaluation, policy),
+        ]
     decisive = next((found for found in findings if found.decision), findings[-1])
     decision = decisive.decision or "inconclusive"
     how = _WORDS[decision] + _HOW.get(decisive.reason_code, "")
@@ -122,14 +126,14 @@ def _baseline(evaluation: Evaluation, policy: GatePolicy) -> Iterator[_Finding]:
     """Is the candidate better than the simple baseline?"""
     if policy.baseline is None:
         return
-    margin = policy.baseline.margin
+    rule, margin = policy.baseline.rule, policy.baseline.margin
     comparison = evaluation.comparisons.get("baseline", {}).get(policy.metric)
     flaw = _flaw(comparison, evaluation.baseline, policy.metric, policy)
     if comparison is None or flaw:
         yield _incomparable("baseline", f"the baseline: {flaw}", margin)
         return
     reason = told(comparison, "the baseline", evaluation)
-    if comparison.lower > margin:
+    if comparison.lower > margin or (rule == "ahead" and comparison.difference > margin):
         yield _Finding(Check("baseline", "passed", comparison.difference, margin, reason))
     elif comparison.difference > margin:
         check = Check("baseline", "undecided", comparison.difference, margin, reason)

@@ -17,11 +17,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BaselineRule:
-    """The candidate is better than the simple baseline by more than ``margin``."""
+    """The candidate is better than the simple baseline by more than ``margin``.
 
+    ``superior``: beyond doubt, by the paired test. ``ahead``: on these rows, without a proof, for tests of a few days
+    whose doubt is wider than any gain; the verdict still prints how wide.
+    """
+
+    rule: Literal["superior", "ahead"] = "superior"
     margin: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.rule not in ("superior", "ahead"):
+            raise ConfigurationError(f"Gate: baseline rule {self.rule!r} is not one of superior, ahead.")
         _at_least("baseline margin", self.margin, 0)
 
 
