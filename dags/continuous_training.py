@@ -29,7 +29,9 @@ PARAMS = {
         title="As of",
         description="Train as if it were this instant: what became known later is not used. Empty: the run's own date.",
     ),
-    "note": Param("", type="string", maxLength=500, title="Note", description="The idea that this training tries"),
+    "note": Param(
+        None, type=["null", "string"], maxLength=500, title="Note", description="The idea that this training tries"
+    ),
 }
 
 #: A worker parses this file for each task: it builds the one DAG that it needs.
@@ -87,7 +89,7 @@ for project in load_projects(Path(__file__).parent / "projects"):
             snapshot=validated.output,
             model=project.name,
             seed="{{ params.seed }}",
-            note="{{ params.note }}",
+            note="{{ params.note or '' }}",
             **project.training.model_dump(exclude={"seed"}),
         )
         evaluated = EvaluateModelOperator(

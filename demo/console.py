@@ -56,6 +56,7 @@ def end_on_signals() -> None:
     def leave(number: int, frame: FrameType | None) -> None:
         for each in signals:
             signal.signal(each, signal.SIG_IGN)
+        os.write(2, b"\nstopping every process, this takes some seconds\n")  # print is not safe in a signal handler
         raise SystemExit(128 + number)
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

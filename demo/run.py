@@ -25,6 +25,8 @@ from demo.facts import HEADS, DemoError, RunFacts, gather
 BUILD = Path("build/demo")
 MODEL = "flight_delays"
 DAG_ID = f"continuous_training__{MODEL}"
+#: The pages that people read: of the data, and of the model.
+PAGES = {"validation": "store/reports/validation/**/*.html", "evaluation": "mlflow/artifacts/**/evaluation.html"}
 #: Far above what a run takes on a slow machine: this ends a run that hangs.
 PATIENCE = 900
 
@@ -121,8 +123,9 @@ def wait(api: AirflowApi, run_ids: list[str], say: Any) -> None:
             raise DemoError(f"{', '.join(active)} did not end in {PATIENCE} s.")
         tasks = [task for run_id in active for task in api.tasks(DAG_ID, run_id)]
         running = sorted({task["task_id"] for task in tasks if task["state"] == "running"})
-        done = len(run_ids) - len(active)
-        say(" ".join([f"{done} of {len(run_ids)} runs," if len(run_ids) > 1 else "", ", ".join(running)]).strip())
+        ended = f"{len(run_ids) - len(active)} of {len(run_ids)} runs, " if len(run_ids) > 1 else ""
+        if running:
+            say(ended + ", ".join(running))
         time.sleep(1)
 
 
@@ -155,12 +158,13 @@ def _get(mlflow: MlflowServer, path: str, **params: Any) -> dict[str, Any]:
 
 def report(runs: list[RunFacts], champion: int | None) -> str:
     rows = [[*run.cells, "champion" if run.version and run.version == champion else "–"] for run in runs]
-    pages = sorted(path for path in BUILD.glob("store/**/*.html"))
     lines = ["", table(HEADS, rows), "", "Why:"]
     lines += [f"  {run.as_of[:10]}  {run.reason}" for run in runs]
     lines += ["", "Where to look:"]
     lines += [f"  task logs  {BUILD}/airflow/logs/dag_id={DAG_ID}", f"  facts      {BUILD}/summary.json"]
-    lines += [f"  report     {page}" for page in pages[-4:]]
+    for kind, pages in PAGES.items():
+        newest = max(BUILD.glob(pages), key=lambda page: page.stat().st_mtime, default=None)
+        lines += [f"  {kind:<10} {newest}"] if newest else []
     lines += ["  make up    starts the same servers and leaves them to you"]
     return "\n".join(lines)
 

@@ -22,10 +22,12 @@ os.environ.update(
 )
 os.makedirs(os.path.join(_HOME, "dags"), exist_ok=True)
 
+import json  # noqa: E402
 import shutil  # noqa: E402
 import uuid  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
 from upath import UPath  # noqa: E402
@@ -61,3 +63,58 @@ def client(mlflow_uri: str) -> Iterator[MlflowClient]:
 def model_name() -> str:
     """A model name of the test's own, so that tests share a server and nothing else."""
     return f"m-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's own tables, which ``dag.test()`` needs."""
+    from airflow.utils import db
+
+    db.initdb()
+
+
+@pytest.fixture(scope="session")
+def run_dag(airflow_database: None, mlflow_uri: str) -> Callable[..., Any]:
+    """Run a DAG in this process with ``dag.test(**how)``; the DagRun."""
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+    from airflow.utils.session import create_session
+
+    def run(dag: Any, **how: Any) -> Any:
+        with create_session() as session:
+            if not session.get(DagBundleModel, "testing"):
+                session.add(DagBundleModel(name="testing"))
+                session.flush()
+            lazy = LazyDeserializedDAG.from_dag(dag)
+            SerializedDAG.bulk_write_to_db("testing", None, [lazy], session=session)
+            SerializedDagModel.write_dag(lazy, bundle_name="testing", session=session)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps({"conn_type": "mlflow", "host": mlflow_uri}))
+            return dag.test(**how)
+
+    return run
+
+
+@pytest.fixture
+def states() -> Callable[[Any], dict[str, str]]:
+    """Of a DagRun: the state of each task."""
+    return lambda run: {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+
+@pytest.fixture
+def outputs(airflow_database: None) -> Callable[[Any], dict[str, Any]]:
+    """Of a DagRun: what each task returned."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    def read(run: Any) -> dict[str, Any]:
+        mine = XComModel.dag_id == run.dag_id, XComModel.run_id == run.run_id, XComModel.key == "return_value"
+        with create_session() as session:
+            return {
+                row.task_id: XComModel.deserialize_value(row) for row in session.scalars(select(XComModel).where(*mine))
+            }
+
+    return read

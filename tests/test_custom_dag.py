@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,11 @@ from airflow_mlops.testing.invariants import check_invariants
 DAG_FILE = Path(__file__).parent.parent / "docs" / "examples" / "breast_cancer.py"
 
 
-@pytest.fixture(scope="session")
-def airflow_database() -> None:
-    from airflow.utils import db
-
-    db.initdb()
-
-
 @pytest.fixture
-def breast_cancer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_uri: str, airflow_database: None) -> Any:
+def breast_cancer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     frame = load_breast_cancer(as_frame=True).frame
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), tmp_path / "breast_cancer.parquet")
     monkeypatch.setenv("DATA", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps({"conn_type": "mlflow", "host": mlflow_uri}))
     spec = importlib.util.spec_from_file_location("breast_cancer", DAG_FILE)
     assert spec
     assert spec.loader
@@ -53,23 +45,11 @@ def test_it_is_at_most_twenty_lines_beside_imports() -> None:
     assert len(lines) <= 20
 
 
-def test_it_trains_gates_registers_and_promotes(breast_cancer: Any, client: MlflowClient) -> None:
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.models.serialized_dag import SerializedDagModel
-    from airflow.serialization.definitions.dag import SerializedDAG
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        if not session.get(DagBundleModel, "testing"):
-            session.add(DagBundleModel(name="testing"))
-            session.flush()
-        lazy = LazyDeserializedDAG.from_dag(breast_cancer)
-        SerializedDAG.bulk_write_to_db("testing", None, [lazy], session=session)
-        SerializedDagModel.write_dag(lazy, bundle_name="testing", session=session)
-    run = breast_cancer.test()
+def test_it_trains_gates_registers_and_promotes(
+    breast_cancer: Any, client: MlflowClient, run_dag: Callable[..., Any], states: Callable[..., dict[str, str]]
+) -> None:
+    run = run_dag(breast_cancer)
     assert run.state == "success"
-    states = {ti.task_id: ti.state for ti in run.get_task_instances()}
-    assert set(states.values()) == {"success"}, states
+    assert set(states(run).values()) == {"success"}
     assert client.registry.alias("breast_cancer", "champion") == 1
     check_invariants(client, "breast_cancer")

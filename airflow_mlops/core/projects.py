@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -10,6 +12,9 @@ from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.windows import TrainingWindow
 from airflow_mlops.exceptions import ConfigurationError
+
+#: Five fields, or one of the words for them.
+_CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly)|\S+( +\S+){4})$"
 
 
 class _Section(BaseModel):
@@ -85,6 +90,14 @@ def _policy(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{value!r} is unknown: use a name such as Europe/Paris") from error
+    return value
+
+
 def _window(value: dict[str, Any]) -> dict[str, Any]:
     TrainingWindow.from_json(value)
     return value
@@ -96,9 +109,9 @@ class Project(_Section):
     name: Annotated[str, AfterValidator(lambda name: check_name(name, "project"))]
     description: str = ""
     owner: str = "airflow"
-    schedule: str = Field(description="Cron expression of the data intervals, such as 0 0 1 * *")
-    timezone: str = "UTC"
-    start: str = Field("2025-01-01", description="First day that Airflow may schedule")
+    schedule: str = Field(pattern=_CRON, description="Cron expression of the data intervals, such as 0 0 1 * *")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field("UTC", description="Of the schedule")
+    start: date = Field(date(2025, 1, 1), description="First day that Airflow may schedule")
     window: Annotated[dict[str, Any], AfterValidator(_window)] = Field(description="Arguments of TrainingWindow")
     sources: dict[str, SourceSection] = Field(min_length=1)
     prepare: PrepareSection

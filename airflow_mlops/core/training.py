@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from airflow_mlops.core import tags
+from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
 from airflow_mlops.exceptions import ConfigurationError, TrainingError
@@ -73,7 +74,7 @@ class TrainingSpec:
     :param model: name of the model, also of its experiment and its registered model
     :param estimator: import path of a class or function that returns an unfitted scikit-learn estimator
     :param params: its keyword arguments
-    :param task: ``classification``, ``regression`` or another scikit-learn task
+    :param task: ``classification``, ``regression`` or another task that has metrics
     :param target: column to predict; None for tasks without one
     :param features: columns that the estimator gets, in this order; None for all but target, event time and ``exclude``
     :param exclude: columns that are no features
@@ -93,6 +94,8 @@ class TrainingSpec:
 
     def __post_init__(self) -> None:
         check_name(self.model)
+        if self.task not in METRICS:
+            raise ConfigurationError(f"Model {self.model}: task {self.task!r} is not one of {', '.join(METRICS)}.")
         if self.task in ("classification", "regression") and not self.target:
             raise ConfigurationError(f"Model {self.model}: {self.task} needs a target column.")
         if not 0 < self.test_size < 1:
@@ -213,6 +216,23 @@ _MLFLOW_TYPES: Final = {
 _EXAMPLES: Final = {"boolean": False, "string": "a", "datetime": "2000-01-01T00:00:00"}
 
 
+def output_type(schema: Iterable[Mapping[str, Any]], spec: TrainingSpec) -> str:
+    """MLflow type of a prediction: a number, or a label as the target has it.
+
+    >>> output_type([{"name": "kind", "type": "string"}], TrainingSpec("m", "a.b", target="kind"))
+    'string'
+    """
+    types = {column["name"]: _mlflow_type(column["type"]) for column in schema}
+    if spec.task == "classification":
+        kind = types[spec.target or ""]
+        return kind if kind in ("string", "boolean", "double") else "long"
+    return "double" if spec.task == "regression" else "long"
+
+
+def _mlflow_type(arrow: str) -> str | None:
+    return next((kind for prefix, kind in _MLFLOW_TYPES.items() if arrow.startswith(prefix)), None)
+
+
 def signature_columns(schema: Iterable[Mapping[str, Any]], features: list[str]) -> list[tuple[str, str]]:
     """Name and MLflow type of each feature, from the snapshot's schema: never from the rows.
 
@@ -224,7 +244,7 @@ def signature_columns(schema: Iterable[Mapping[str, Any]], features: list[str]) 
     types = {column["name"]: column["type"] for column in schema}
     columns = []
     for name in features:
-        kind = next((t for prefix, t in _MLFLOW_TYPES.items() if types[name].startswith(prefix)), None)
+        kind = _mlflow_type(types[name])
         if kind is None:
             raise TrainingError(
                 f"Feature {name} has type {types[name]}: a model takes numbers, text, booleans and times."

@@ -7,8 +7,11 @@ from typing import Any
 
 from airflow.sdk import BaseHook
 
+from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings, is_databricks
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
+from airflow_mlops.core.tracking import Mlflow
 from airflow_mlops.exceptions import ConfigurationError, MlopsError
+from airflow_mlops.hooks.connections import find_connection
 
 
 class MlflowHook(BaseHook):
@@ -16,6 +19,9 @@ class MlflowHook(BaseHook):
 
     Host is the tracking URI. A password without a login is a bearer token, with a login it is basic auth. Credentials
     stay in this object: nothing is written to the process environment, so that two connections never mix.
+
+    Host ``databricks`` or ``databricks://profile`` is a Databricks workspace with Unity Catalog, through MLflow's own
+    client: its credentials are those of the Databricks profile or environment, and so are timeout and retries.
 
     :param mlflow_conn_id: Airflow connection to use
     """
@@ -30,11 +36,20 @@ class MlflowHook(BaseHook):
         self.mlflow_conn_id = mlflow_conn_id
 
     @cached_property
-    def client(self) -> MlflowClient:
+    def client(self) -> Mlflow:
         """The client, one pool of connections for the life of the hook."""
-        return MlflowClient(self.settings())
+        connection = find_connection(self.mlflow_conn_id, "mlflow")
+        host = (connection.host or "").strip()
+        if not is_databricks(host):
+            return MlflowClient(self.settings())
+        if connection.login or connection.password:
+            raise ConfigurationError(
+                f"Connection {self.mlflow_conn_id}: login and password of {host} come from the Databricks profile: "
+                "leave them empty here."
+            )
+        return DatabricksClient(DatabricksSettings(host, ui=connection.extra_dejson.get("ui_url") or ""))
 
-    def get_conn(self) -> MlflowClient:
+    def get_conn(self) -> Mlflow:
         return self.client
 
     def settings(self) -> MlflowSettings:
@@ -42,7 +57,7 @@ class MlflowHook(BaseHook):
 
         :raises ConfigurationError: the connection's fields do not make a URI
         """
-        connection = self.get_connection(self.mlflow_conn_id)
+        connection = find_connection(self.mlflow_conn_id, "mlflow")
         extra = connection.extra_dejson
         password = connection.password or None
         try:
@@ -62,7 +77,8 @@ class MlflowHook(BaseHook):
         """Ask the server for its version, and the registry with the credentials."""
         try:
             version = self.client.server_version()
-            self.client.registry.model_tags("airflow-mlops-connection-test")
+            if isinstance(self.client, MlflowClient):  # its version is told to anybody
+                self.client.registry.model_tags("airflow-mlops-connection-test")
         except MlopsError as error:
             return False, str(error)
         return True, f"MLflow {version} answers and accepts the credentials."

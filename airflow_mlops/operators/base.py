@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_mlops.clients.mlflow import MlflowClient
 from airflow_mlops.core.windows import resolve_as_of
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData, SecurityError
 from airflow_mlops.hooks.mlflow import MlflowHook
@@ -23,6 +22,11 @@ from airflow_mlops.steps.snapshots import Snapshot, open_snapshot
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from upath import UPath
+
+    from airflow_mlops.core.tracking import Mlflow
+
+N = TypeVar("N", int, float)
+T = TypeVar("T")
 
 
 class MlopsOperator(BaseOperator):
@@ -62,7 +66,7 @@ class MlopsOperator(BaseOperator):
         return CpuBudget()
 
     @cached_property
-    def client(self) -> MlflowClient:
+    def client(self) -> Mlflow:
         return MlflowHook(self.mlflow_conn_id).client
 
     @cached_property
@@ -80,11 +84,21 @@ def snapshot_of(value: str | Mapping[str, Any]) -> Snapshot:
     return open_snapshot(object_path(uri))
 
 
+def output_of(task: str, read: Callable[[Any], T], value: Any) -> T:
+    """What an earlier task returned, read back."""
+    try:
+        return read(value)
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(f"{str(value)[:80]} is not the output of the {task} task.") from error
+
+
 def as_of(context: Context, explicit: str | None = None) -> datetime:
     """The as-of of a run: the operator's own, the trigger form's, else the run's dates."""
     run: Any = context["dag_run"]
+    asked = (explicit, (context.get("params") or {}).get("as_of"))
     return resolve_as_of(
-        explicit=explicit or (context.get("params") or {}).get("as_of"),
+        # Nothing, once rendered, is the word None.
+        explicit=next((value for value in asked if value not in (None, "", "None")), None),
         data_interval_start=getattr(run, "data_interval_start", None),
         data_interval_end=getattr(run, "data_interval_end", None),
         partition_date=getattr(run, "partition_date", None),
@@ -93,9 +107,22 @@ def as_of(context: Context, explicit: str | None = None) -> datetime:
     )
 
 
+def number(value: Any, what: str, kind: type[N] = int) -> N:
+    """A number that came through a template, and so may be text."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{what} {value!r} is not a number ({kind.__name__}).") from error
+
+
 def run_type(context: Context) -> str:
     """``backfill`` (a reprocessed run too, Airflow relabels it) or ``live`` (everything else)."""
     return "backfill" if context["dag_run"].run_type == "backfill" else "live"
+
+
+def dag_run_url(context: Context) -> str:
+    """The page of the DAG run; Airflow knows that of the task, which begins with it."""
+    return str(context["ti"].log_url).partition("/tasks/")[0]
 
 
 def dag_code_version(operator: BaseOperator, context: Context) -> str:

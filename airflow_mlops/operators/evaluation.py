@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core import tags
 from airflow_mlops.core.training import TrainedModel
 from airflow_mlops.links import MlflowRunLink
-from airflow_mlops.operators.base import MlopsOperator, run_type, snapshot_of
+from airflow_mlops.operators.base import MlopsOperator, number, output_of, run_type, snapshot_of
 from airflow_mlops.steps.evaluation import EvaluationSpec, evaluate_model
 
 if TYPE_CHECKING:
@@ -32,12 +32,8 @@ class EvaluateModelOperator(MlopsOperator):
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields,
-        "model",
-        "metric",
-        "clusters",
-        "baseline",
-        "alias",
-    )
+        "model", "metric", "secondary", "clusters", "baseline", "alpha", "alias", "trusted",
+    )  # fmt: skip
     operator_extra_links = (MlflowRunLink(),)
 
     def __init__(
@@ -64,16 +60,23 @@ class EvaluateModelOperator(MlopsOperator):
         self.trusted = trusted
 
     def run_step(self, context: Context) -> dict[str, Any]:
-        model = TrainedModel.from_json(self.model)
+        model = output_of("training", TrainedModel.from_json, self.model)
         self.run_url = self.client.run_url(model.experiment_id, model.run_id)
         evaluation = evaluate_model(
             self.client,
             model=model,
             snapshot=snapshot_of(model.facts[tags.SNAPSHOT]),
-            spec=EvaluationSpec(self.metric, self.secondary or [], self.clusters, self.baseline or [], self.alpha),
+            spec=EvaluationSpec(
+                self.metric,
+                self.secondary or [],
+                self.clusters,
+                self.baseline or [],
+                number(self.alpha, "alpha", float),
+            ),
             alias=self.alias,
             run_type=run_type(context),
             trusted=self.trusted or [],
             budget=self.budget,
         )
+        self.log.info("%s on %s rows: %s", self.metric, evaluation.rows, evaluation.candidate.get(self.metric))
         return {**evaluation.to_json(), "model": model.to_json()}

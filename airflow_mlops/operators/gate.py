@@ -9,7 +9,7 @@ from airflow_mlops.core.evaluation import Evaluation
 from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.training import TrainedModel
 from airflow_mlops.links import MlflowRunLink
-from airflow_mlops.operators.base import MlopsOperator, run_type
+from airflow_mlops.operators.base import MlopsOperator, output_of, run_type
 from airflow_mlops.steps.gate import judge_model
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ class ModelGateOperator(MlopsOperator):
     """Judge an evaluation: ``promote``, ``hold``, ``reject`` or ``inconclusive``, with reasons in plain words.
 
     The task is green whatever the verdict; a task behind it that registers or promotes skips itself. The sentence
-    stands in XCom, in the rendered ``verdict`` of the task, and on the model and its run in MLflow.
+    stands in the task's XCom ``verdict``, first among its rendered templates, and on the model and its run in MLflow.
 
     :param evaluation: output of an evaluation task
     :param policy: arguments of :class:`~airflow_mlops.core.gate.GatePolicy`
     :param verdict: leave it empty: the task writes its sentence here, so that the UI shows it under Rendered Templates
     """
 
-    template_fields: Sequence[str] = (*MlopsOperator.template_fields, "evaluation", "policy", "verdict")
+    template_fields: Sequence[str] = ("verdict", "policy", "evaluation", *MlopsOperator.template_fields)
     template_fields_renderers = {"evaluation": "json", "policy": "json", "verdict": "md"}
     operator_extra_links = (MlflowRunLink(),)
     overwrite_rtif_after_execution = True
@@ -46,16 +46,22 @@ class ModelGateOperator(MlopsOperator):
         self.verdict = verdict
 
     def run_step(self, context: Context) -> dict[str, Any]:
-        facts = dict(self.evaluation)
-        model = TrainedModel.from_json(facts.pop("model"))
+        model, evaluation = output_of("evaluation", _read, self.evaluation)
         self.run_url = self.client.run_url(model.experiment_id, model.run_id)
         outcome = judge_model(
             self.client,
             model=model,
-            evaluation=Evaluation.from_json(facts),
+            evaluation=evaluation,
             policy=GatePolicy.from_json(self.policy or {}),
             run_type=run_type(context),
         )
         self.verdict = outcome.summary
+        # Text of its own: the UI's list of XComs shows it without a click.
+        context["ti"].xcom_push(key="verdict", value=outcome.summary)
         self.log.info("%s: %s", outcome.decision, outcome.summary)
         return outcome.to_json()
+
+
+def _read(output: Mapping[str, Any]) -> tuple[TrainedModel, Evaluation]:
+    facts = dict(output)
+    return TrainedModel.from_json(facts.pop("model")), Evaluation.from_json(facts)

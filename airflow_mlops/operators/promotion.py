@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetAlias
 
 from airflow_mlops.links import MlflowModelVersionLink
-from airflow_mlops.operators.base import MlopsOperator, run_type
+from airflow_mlops.operators.base import MlopsOperator, dag_run_url, output_of, run_type
 from airflow_mlops.steps.promotion import Promotion, promote
 
 if TYPE_CHECKING:
@@ -39,17 +39,18 @@ class PromoteModelOperator(MlopsOperator):
         self.reason = reason
 
     def run_step(self, context: Context) -> dict[str, Any]:
-        name, number = str(self.version["name"]), int(self.version["version"])
+        name, number, model_id, verdict = output_of("registration", _facts, self.version)
         self.version_url = self.client.version_url(name, number)
         outcome = promote(
             self.client.registry,
             name=name,
             version=number,
             alias=self.alias,
-            reason=self.reason or self.version["verdict"],
-            actor=context["ti"].log_url,
-            evidence={"model_id": self.version["model_id"]},
+            reason=self.reason or verdict,
+            actor=dag_run_url(context),
+            evidence={"model_id": model_id},
         )
+        self.log.info("Version %s of model %s is its %s", outcome.champion, name, self.alias)
         if outcome.promoted and run_type(context) != "backfill":
             self._tell(context, outcome)
         return outcome.to_json()
@@ -59,3 +60,7 @@ class PromoteModelOperator(MlopsOperator):
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):
                 context["outlet_events"][outlet].add(asset, extra=outcome.to_json())
+
+
+def _facts(version: Mapping[str, Any]) -> tuple[str, int, str, str]:
+    return version["name"], int(version["version"]), version["model_id"], version["verdict"]

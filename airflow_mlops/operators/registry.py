@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_mlops.core.gate import Verdict
 from airflow_mlops.core.training import TrainedModel
 from airflow_mlops.links import MlflowModelVersionLink, MlflowRunLink
-from airflow_mlops.operators.base import MlopsOperator, run_type
+from airflow_mlops.operators.base import MlopsOperator, dag_run_url, output_of, run_type
 from airflow_mlops.steps.registry import describe_version, register
 
 if TYPE_CHECKING:
@@ -36,12 +36,14 @@ class RegisterModelOperator(MlopsOperator):
         self.verdict = verdict
 
     def run_step(self, context: Context) -> dict[str, Any]:
-        model, verdict = TrainedModel.from_json(self.model), Verdict.from_json(self.verdict)
+        model = output_of("training", TrainedModel.from_json, self.model)
+        verdict = output_of("gate", Verdict.from_json, self.verdict)
         self.run_url = self.client.run_url(model.experiment_id, model.run_id)
         if not verdict.promote:
             raise AirflowSkipException(verdict.summary)
         if run_type(context) == "backfill":
             raise AirflowSkipException(f"Historical model {model.model_id}: a backfill registers nothing.")
-        version, created = register(self.client, model, run_url=context["ti"].log_url)
+        version, created = register(self.client, model, run_url=dag_run_url(context))
         self.version_url = self.client.version_url(version.name, version.version)
+        self.log.info("%s version %s of model %s", "Made" if created else "Found", version.version, version.name)
         return describe_version(version, created)

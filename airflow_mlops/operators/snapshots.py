@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.windows import TrainingWindow
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.hooks.store import object_path, sql_engine
-from airflow_mlops.operators.base import MlopsOperator, as_of, dag_code_version, snapshot_of
-from airflow_mlops.steps.snapshots import ingest, prepare
+from airflow_mlops.operators.base import MlopsOperator, as_of, dag_code_version, number, snapshot_of
+from airflow_mlops.steps.snapshots import Snapshot, ingest, prepare
 from airflow_mlops.steps.sources import CallableSource, FileSource, Source, SqlSource
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class IngestSnapshotOperator(MlopsOperator):
             as_of=as_of(context, self.as_of),
             window=TrainingWindow.from_json(self.window) if self.window else None,
             event_time=self.event_time,
-            min_rows=int(self.min_rows),
+            min_rows=number(self.min_rows, "min_rows"),
             code_version=dag_code_version(self, context),
         )
-        return snapshot.to_json()
+        return told(self, snapshot)
 
 
 class PrepareDataOperator(MlopsOperator):
@@ -83,14 +83,8 @@ class PrepareDataOperator(MlopsOperator):
     :param order_by: columns that put the rows in order; None to keep the function's order
     """
 
-    template_fields: Sequence[str] = (
-        *MlopsOperator.template_fields,
-        "name",
-        "function",
-        "inputs",
-        "arguments",
-        "order_by",
-    )
+    # Not ``function``: Airflow would call it to render it.
+    template_fields: Sequence[str] = (*MlopsOperator.template_fields, "name", "inputs", "arguments", "order_by")
     template_fields_renderers = {"inputs": "json"}
 
     def __init__(
@@ -120,7 +114,14 @@ class PrepareDataOperator(MlopsOperator):
             order_by=self.order_by,
             code_version=dag_code_version(self, context),
         )
-        return snapshot.to_json()
+        return told(self, snapshot)
+
+
+def told(operator: MlopsOperator, snapshot: Snapshot) -> dict[str, Any]:
+    """What the next task needs to know, and a line for whoever reads the log."""
+    facts = snapshot.manifest
+    operator.log.info("%s: %s rows, data version %s, %s", facts.name, facts.rows, facts.data_version[:12], snapshot.uri)
+    return snapshot.to_json()
 
 
 def source_of(spec: Mapping[str, Any], event_time: str | None = None) -> Source:

@@ -10,7 +10,7 @@ from airflow.sdk import conf
 
 from airflow_mlops.core.training import RunFacts, TrainingSpec
 from airflow_mlops.links import MlflowRunLink
-from airflow_mlops.operators.base import MlopsOperator, dag_code_version, run_type, snapshot_of
+from airflow_mlops.operators.base import MlopsOperator, dag_code_version, dag_run_url, number, run_type, snapshot_of
 from airflow_mlops.steps.training import train
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class TrainModelOperator(MlopsOperator):
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields,
-        "snapshot", "model", "estimator", "parameters", "target", "features", "exclude", "task", "seed", "trusted",
-        "note",
+        "snapshot", "model", "estimator", "parameters", "target", "features", "exclude", "task", "seed", "test_size",
+        "trusted", "threads", "note",
     )  # fmt: skip
     template_fields_renderers = {"parameters": "json"}
     operator_extra_links = (MlflowRunLink(),)
@@ -86,17 +86,18 @@ class TrainModelOperator(MlopsOperator):
             spec=self.spec(),
             run=RunFacts(
                 run_type=run_type(context),
-                run_url=context["ti"].log_url,
+                run_url=dag_run_url(context),
                 code_version=dag_code_version(self, context),
                 owner=self.owner,
                 note=self.note,
             ),
             build=build,
             trusted=self.trusted or [],
-            threads=self.threads or fair_threads(),
+            threads=number(self.threads, "threads") if self.threads else fair_threads(),
             budget=self.budget,
         )
         self.run_url = self.client.run_url(trained.experiment_id, trained.run_id)
+        self.log.info("%s model %s: %s", "Trained" if trained.created else "Found", trained.model_id, self.run_url)
         return trained.to_json()
 
     def spec(self) -> TrainingSpec:
@@ -108,8 +109,8 @@ class TrainModelOperator(MlopsOperator):
             target=self.target,
             features=self.features,
             exclude=list(self.exclude or []),
-            seed=int(self.seed),
-            test_size=float(self.test_size),
+            seed=number(self.seed, "seed"),
+            test_size=number(self.test_size, "test_size", float),
         )
 
 

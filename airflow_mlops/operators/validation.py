@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlops.core.validation import Suite
 from airflow_mlops.hooks.store import object_path
-from airflow_mlops.operators.base import MlopsOperator, snapshot_of
+from airflow_mlops.operators.base import MlopsOperator, number, snapshot_of
 from airflow_mlops.steps.validation import load_suite, validate
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class ValidateDataOperator(MlopsOperator):
     ``result_uri``, the page and the full result in the store. All is written before a failing check fails the task.
 
     :param snapshot: output of an earlier task, or the URI of a snapshot
-    :param suite: JSON or YAML file of a suite, or the suite as a mapping
+    :param suite: JSON or YAML file of a suite (a relative path starts at the DAG file), or the suite as a mapping
     :param min_rows: fewer rows than this block, whatever the suite says
     :param parameters: values for the suite's ``{"$PARAMETER": name}``
     :param sensitive: columns of which no value may be shown, not even in the store's report
@@ -55,14 +56,21 @@ class ValidateDataOperator(MlopsOperator):
         report = validate(
             store=self.store_path,
             snapshot=snapshot,
-            suite=Suite.parse(self.suite) if isinstance(self.suite, Mapping) else load_suite(object_path(self.suite)),
-            min_rows=int(self.min_rows),
+            suite=self._suite(),
+            min_rows=number(self.min_rows, "min_rows"),
             parameters=self.parameters,
             sensitive=self.sensitive or (),
             budget=self.budget,
         )
+        self.log.info("%s %s", report.summary, report.report_uri)
         output = {**snapshot.to_json(), **report.to_json()}
         if report.blocked:
             context["ti"].xcom_push(key="return_value", value=output)
             report.ensure_passed()
         return output
+
+    def _suite(self) -> Suite:
+        if isinstance(self.suite, Mapping):
+            return Suite.parse(self.suite)
+        relative = "://" not in self.suite and not os.path.isabs(self.suite)
+        return load_suite(object_path(os.path.join(self.dag.folder, self.suite) if relative else self.suite))

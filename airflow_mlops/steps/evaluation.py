@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from airflow_mlops.clients.mlflow import MlflowClient
+    from airflow_mlops.core.tracking import Mlflow
     from airflow_mlops.store.snapshots import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class EvaluationSpec:
 
 
 def evaluate_model(
-    client: MlflowClient,
+    client: Mlflow,
     *,
     model: TrainedModel,
     snapshot: Snapshot,
@@ -69,6 +69,7 @@ def evaluate_model(
         import skops.io  # noqa: F401
     with budget("read"):
         rows = labelled(held_out_rows(snapshot, model.spec), model.spec)
+        _check_columns(rows, spec)
         train = labelled(training_rows(snapshot, model.spec), model.spec)
     with budget("io"):
         champion = find_champion(client.registry, model, alias=alias, run_type=run_type)
@@ -89,7 +90,7 @@ def evaluate_model(
             ours,
             champion=theirs,
             baseline=baseline.predict(encoded),
-            clusters=_column(rows, spec.clusters) if spec.clusters else None,
+            clusters=rows[spec.clusters].to_pylist() if spec.clusters else None,
             secondary=spec.secondary,
             alpha=spec.alpha,
             seed=_seed(model, champion, snapshot),
@@ -129,7 +130,7 @@ def predict(estimator: Any, spec: TrainingSpec, inputs: Any) -> np.ndarray:
 
 
 def _champion_prediction(
-    client: MlflowClient, champion: Champion, rows: pa.Table, classes: list[Any] | None, trusted: list[str]
+    client: Mlflow, champion: Champion, rows: pa.Table, classes: list[Any] | None, trusted: list[str]
 ) -> np.ndarray | None:
     """The champion's predictions; None where it cannot be asked, and then the gate stays shut."""
     version = champion.version
@@ -168,13 +169,15 @@ def _many(classes: list[Any] | None) -> int | None:
     return len(classes) if classes and len(classes) > 2 else None
 
 
-def _column(rows: pa.Table, name: str) -> list[Any]:
-    if name not in rows.column_names:
+def _check_columns(rows: pa.Table, spec: EvaluationSpec) -> None:
+    missing = [
+        name for name in (*spec.baseline, *([spec.clusters] if spec.clusters else [])) if name not in rows.column_names
+    ]
+    if missing:
         raise ConfigurationError(
-            f"Evaluation: no column {name} to cluster by; the snapshot has {', '.join(rows.column_names)}."
+            f"Evaluation: no column {', '.join(missing)}, named by clusters or baseline; the snapshot has "
+            f"{', '.join(rows.column_names)}."
         )
-    values: list[Any] = rows[name].to_pylist()
-    return values
 
 
 def _seed(model: TrainedModel, champion: Champion, snapshot: Snapshot) -> int:
@@ -183,7 +186,7 @@ def _seed(model: TrainedModel, champion: Champion, snapshot: Snapshot) -> int:
     return int(digest([model.facts[tags.KEY], rival, snapshot.manifest.data_version])[:8], 16)
 
 
-def _store(client: MlflowClient, model: TrainedModel, found: Evaluation) -> None:
+def _store(client: Mlflow, model: TrainedModel, found: Evaluation) -> None:
     finite = {name: value for name, value in found.candidate.items() if value == value}
     client.tracking.log(model.run_id, metrics=finite, model_id=model.model_id)
     client.tracking.tag_model(model.model_id, {tags.METRICS: json.dumps(found.to_json()["candidate"])})

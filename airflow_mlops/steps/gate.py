@@ -10,12 +10,12 @@ from airflow_mlops.core.gate import GatePolicy, Verdict, judge
 from airflow_mlops.core.training import TrainedModel
 
 if TYPE_CHECKING:
-    from airflow_mlops.clients.mlflow import MlflowClient
     from airflow_mlops.core.evaluation import Evaluation
+    from airflow_mlops.core.tracking import Mlflow
 
 
 def judge_model(
-    client: MlflowClient, *, model: TrainedModel, evaluation: Evaluation, policy: GatePolicy, run_type: str = "live"
+    client: Mlflow, *, model: TrainedModel, evaluation: Evaluation, policy: GatePolicy, run_type: str = "live"
 ) -> Verdict:
     """One verdict, tagged with its sentence; a rejection is an answer, not an error."""
     verdict = judge(evaluation, policy, run_type=run_type, as_of=model.facts[tags.AS_OF])

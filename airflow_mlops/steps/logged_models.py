@@ -15,14 +15,13 @@ from airflow_mlops.exceptions import MlopsError, RegistryError
 from airflow_mlops.steps.models import environment
 
 if TYPE_CHECKING:
-    from airflow_mlops.clients.mlflow import MlflowClient
-    from airflow_mlops.clients.mlflow.tracking import LoggedModel
     from airflow_mlops.core.snapshots import Manifest
+    from airflow_mlops.core.tracking import LoggedModel, Mlflow
 
 
-def find(client: MlflowClient, experiment_id: str, key: str) -> TrainedModel | None:
+def find(client: Mlflow, experiment_id: str, key: str) -> TrainedModel | None:
     """The model of a key: the oldest finished one that nobody superseded."""
-    found = [m for m in client.tracking.models(experiment_id, {tags.KEY: key}) if tags.SUPERSEDED_BY not in m.tags]
+    found = _finished(client, experiment_id, key)
     return describe(found[0]) if found else None
 
 
@@ -41,7 +40,7 @@ def describe(model: LoggedModel) -> TrainedModel:
 
 
 def log(
-    client: MlflowClient,
+    client: Mlflow,
     experiment_id: str,
     *,
     name: str,
@@ -52,7 +51,7 @@ def log(
 ) -> TrainedModel:
     """Run, model, files, and only then the model is ready: what was cut off before is never found.
 
-    Of two overlapping copies of a task the older model wins, and the other is marked superseded.
+    Of overlapping copies of a task the oldest model wins, and the others are marked superseded.
     """
     tracking = client.tracking
     title = f"{name} {facts[tags.AS_OF][:10]}"
@@ -71,16 +70,21 @@ def log(
         with contextlib.suppress(MlopsError):  # the cause counts, not whether the server still takes the news
             tracking.finish_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
-    winner = find(client, experiment_id, facts[tags.KEY])
-    if winner is None:
+    found = _finished(client, experiment_id, facts[tags.KEY])
+    if not found:
         raise RegistryError(f"MLflow does not find model {model.model_id} that it just stored: is it a read replica?")
-    if winner.model_id != model.model_id:
-        tracking.tag_model(model.model_id, {tags.SUPERSEDED_BY: winner.model_id})
-        return winner
-    return replace(winner, created=True)
+    # The older one may be the last to finish: whoever comes last settles it for all.
+    for loser in found[1:]:
+        tracking.tag_model(loser.model_id, {tags.SUPERSEDED_BY: found[0].model_id})
+    return replace(describe(found[0]), created=found[0].model_id == model.model_id)
 
 
-def upload_text(client: MlflowClient, artifact_uri: str, files: Mapping[str, str]) -> None:
+def _finished(client: MlflowClient, experiment_id: str, key: str) -> list[LoggedModel]:
+    found = client.tracking.models(experiment_id, {tags.KEY: key})
+    return [model for model in found if tags.SUPERSEDED_BY not in model.tags]
+
+
+def upload_text(client: Mlflow, artifact_uri: str, files: Mapping[str, str]) -> None:
     """Store small text files among a run's artifacts."""
     with tempfile.TemporaryDirectory(prefix="mlops-artifacts-") as folder:
         for name, text in files.items():

@@ -14,7 +14,7 @@ from airflow_mlops.core.training import synthetic_example, trusted_types
 from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, TrainingError, UntrustedModel
 
 if TYPE_CHECKING:
-    from airflow_mlops.clients.mlflow import MlflowClient
+    from airflow_mlops.core.tracking import Mlflow
 
 _MODEL_FILE = "model.skops"
 #: A skops file is a zip: bounds on what it may unpack to.
@@ -61,7 +61,7 @@ def save_model(
     return digest_of(folder)
 
 
-def load_model(client: MlflowClient, artifact_uri: str, digest: str, trusted: Iterable[str] = ()) -> Any:
+def load_model(client: Mlflow, artifact_uri: str, digest: str, trusted: Iterable[str] = ()) -> Any:
     """Load an estimator from MLflow's artifacts: digest first, then types, then the one file that we wrote.
 
     :param trusted: classes that the project's own file names; what the model says of itself is not read

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_mlops.core import ledger, tags
-from airflow_mlops.core.names import check_alias
+from airflow_mlops.core.names import check_alias, check_name
 from airflow_mlops.core.promotion import approve, reconcile
 from airflow_mlops.core.registry import Registry
 from airflow_mlops.exceptions import RegistryError
@@ -48,6 +48,7 @@ def promote(
     :param actor: who promotes: the Airflow run's URL, or a person
     :raises RegistryError: the version does not say which as-of it is about
     """
+    check_name(name)
     check_alias(alias)
     chosen = registry.version(name, version)
     as_of = chosen.tags.get(tags.AS_OF, tags.UNKNOWN)

@@ -14,10 +14,10 @@ from airflow_mlops.exceptions import DigestMismatch
 from airflow_mlops.steps.models import digest_of
 
 if TYPE_CHECKING:
-    from airflow_mlops.clients.mlflow import MlflowClient
+    from airflow_mlops.core.tracking import Mlflow
 
 
-def register(client: MlflowClient, model: TrainedModel, *, run_url: str = tags.UNKNOWN) -> tuple[ModelVersion, bool]:
+def register(client: Mlflow, model: TrainedModel, *, run_url: str = tags.UNKNOWN) -> tuple[ModelVersion, bool]:
     """Verify the model's files and register it, or find the version of its key; True if this call made it.
 
     :raises DigestMismatch: the files in MLflow are not those that were trained

@@ -64,7 +64,7 @@ def target_of(rows: pa.Table, spec: TrainingSpec) -> np.ndarray | None:
 def _random_split(snapshot: Snapshot, spec: TrainingSpec) -> tuple[pa.Table, pa.Table]:
     from sklearn.model_selection import train_test_split
 
-    table = snapshot.table()
+    table = labelled(snapshot.table(), spec)
     labels: Any = table[spec.target].to_pylist() if spec.task == "classification" and spec.target else None
     try:
         train, test = train_test_split(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.import_path import import_object
-from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, signature_columns, training_facts
+from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, output_type, signature_columns, training_facts
 from airflow_mlops.exceptions import TrainingError
 from airflow_mlops.steps import logged_models
 from airflow_mlops.steps.budget import CpuBudget
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from airflow_mlops.clients.mlflow import MlflowClient
+    from airflow_mlops.core.tracking import Mlflow
 
 
 def train(
-    client: MlflowClient,
+    client: Mlflow,
     *,
     snapshot: Snapshot,
     spec: TrainingSpec,
@@ -66,7 +66,7 @@ def train(
     with tempfile.TemporaryDirectory(prefix="mlops-train-") as folder:
         with budget("save"):
             signature = signature_columns(manifest.schema, features)
-            output = "double" if spec.task == "regression" else "long"
+            output = output_type(manifest.schema, spec)
             digest = save_model(Path(folder), estimator, inputs=signature, outputs=output, trusted=trusted)
         facts = training_facts(manifest, snapshot.uri, spec, run, key) | {
             tags.DIGEST: digest,
@@ -92,7 +92,7 @@ def build_estimator(spec: TrainingSpec, build: Callable[..., Any] | None = None)
     build = build or import_object(spec.estimator, "estimator")
     try:
         estimator = build(**spec.params)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TrainingError(f"Model {spec.model}: {spec.estimator} refused its parameters: {error}.") from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
         raise TrainingError(

@@ -16,11 +16,10 @@ from airflow_mlops.core.windows import instant
 from airflow_mlops.steps.models import digest_of
 
 if TYPE_CHECKING:
-    from airflow_mlops.clients.mlflow import MlflowClient
-    from airflow_mlops.clients.mlflow.tracking import LoggedModel
+    from airflow_mlops.core.tracking import LoggedModel, Mlflow
 
 
-def check_invariants(client: MlflowClient, name: str, *, alias: str = "champion") -> None:
+def check_invariants(client: Mlflow, name: str, *, alias: str = "champion") -> None:
     """Assert them all for one model; the message lists every violation.
 
     :raises AssertionError: something does not hold
@@ -37,7 +36,7 @@ def check_invariants(client: MlflowClient, name: str, *, alias: str = "champion"
         raise AssertionError(f"Model {name}: " + "; ".join(found))
 
 
-def _champion(client: MlflowClient, name: str, alias: str, versions: list[ModelVersion]) -> Iterator[str]:
+def _champion(client: Mlflow, name: str, alias: str, versions: list[ModelVersion]) -> Iterator[str]:
     best, current = rightful_champion(versions), client.registry.alias(name, alias)
     if best is None:
         return
@@ -57,7 +56,7 @@ def _once_per_key(versions: list[ModelVersion], models: list[LoggedModel]) -> It
         yield from (f"{number} {what} of key {str(key)[:12]}" for key, number in counts.items() if number > 1)
 
 
-def _version(client: MlflowClient, version: ModelVersion) -> Iterator[str]:
+def _version(client: Mlflow, version: ModelVersion) -> Iterator[str]:
     facts, number = version.tags, version.version
     missing = [tag for tag in tags.REQUIRED if not facts.get(tag)]
     if missing:

@@ -1,4 +1,4 @@
-"""One contract for every registry: the in-memory twin and a real MLflow server pass the same tests."""
+"""One contract for every registry: the in-memory twin and a real MLflow server by both clients pass the same tests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings
 from airflow_mlops.clients.mlflow import MlflowClient
 from airflow_mlops.core import ledger, tags
 from airflow_mlops.core.promotion import approve, eligible, reconcile, rightful_champion
@@ -21,10 +22,12 @@ from airflow_mlops.testing.registry import InMemoryRegistry
 SOURCE = "s3://bucket/model"
 
 
-@pytest.fixture(params=["memory", "mlflow"])
+@pytest.fixture(params=["memory", "mlflow", "mlflow-client"])
 def registry(request: pytest.FixtureRequest) -> Registry:
     if request.param == "memory":
         return InMemoryRegistry()
+    if request.param == "mlflow-client":
+        return DatabricksClient(DatabricksSettings(request.getfixturevalue("mlflow_uri"))).registry
     client: MlflowClient = request.getfixturevalue("client")
     return client.registry
 

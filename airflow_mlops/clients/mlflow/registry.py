@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_mlops.clients.mlflow.http import MlflowHttp
@@ -77,16 +77,20 @@ class MlflowRegistry:
             return None
 
     def _settle(self, path: str, body: dict[str, Any]) -> None:
-        """An upsert, repeated when another first writer came between its look and its insert."""
-        for left in reversed(range(_COLLISIONS)):
-            try:
-                self._http.post(path, body, repeat=True)
-                return
-            except RegistryError as error:
-                collided = any(word in str(error).lower() for word in ("unique", "duplicate key"))
-                if not collided or not left:
-                    raise
-                time.sleep(0.1)
+        settle(lambda: self._http.post(path, body, repeat=True))
+
+
+def settle(upsert: Callable[[], object]) -> None:
+    """Send an upsert, and again when another first writer came between its look and its insert."""
+    for left in reversed(range(_COLLISIONS)):
+        try:
+            upsert()
+            return
+        except RegistryError as error:
+            collided = any(word in str(error).lower() for word in ("unique", "duplicate key"))
+            if not collided or not left:
+                raise
+            time.sleep(0.1)
 
 
 def _version(data: Mapping[str, Any]) -> ModelVersion:

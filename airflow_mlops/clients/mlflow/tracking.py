@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from airflow_mlops.clients.mlflow.http import MlflowHttp
+from airflow_mlops.core.tracking import LoggedModel
 from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, NotFound, RegistryError
 
 _PROXIED = "mlflow-artifacts:/"
 #: ``status = 'READY'`` silently finds nothing: the server compares the number of the enum.
 _READY = 2
-
-
-@dataclass(frozen=True)
-class LoggedModel:
-    """A trained model as MLflow keeps it, registered or not."""
-
-    model_id: str
-    experiment_id: str
-    run_id: str | None
-    artifact_uri: str
-    created: int
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class MlflowTracking:

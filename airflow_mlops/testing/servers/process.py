@@ -121,7 +121,7 @@ class ServerProcess:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(self.stop_signal)
 
-    def stop(self, seconds: float = 20) -> None:
+    def stop(self, seconds: float = 10) -> None:
         """End the session: politely, then by force after ``seconds``."""
         self.terminate()
         deadline = time.monotonic() + seconds
