@@ -7,7 +7,7 @@ past dates and leaves the registry untouched.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, AssetAlias, CronDataIntervalTimetable, Param, get_parsing_context
@@ -47,7 +47,7 @@ for project in load_projects(Path(__file__).parent / "projects"):
         doc_md=__doc__,
         # Named, because a bare cron string gives intervals of no width, which cannot say what a run is about.
         schedule=CronDataIntervalTimetable(project.schedule, timezone=project.timezone),
-        start_date=datetime.fromisoformat(project.start),
+        start_date=datetime.combine(project.start, time.min, UTC),
         catchup=False,
         params={
             **PARAMS,

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_mlops.core.evaluation import higher_is_better
+from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.windows import TrainingWindow
@@ -15,6 +17,35 @@ from airflow_mlops.exceptions import ConfigurationError
 
 #: Five fields, or one of the words for them.
 _CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly)|\S+( +\S+){4})$"
+
+
+def _policy(value: dict[str, Any]) -> dict[str, Any]:
+    GatePolicy.from_json(value)
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{value!r} is unknown: use a name such as Europe/Paris") from error
+    return value
+
+
+def _window(value: dict[str, Any]) -> dict[str, Any]:
+    TrainingWindow.from_json(value)
+    return value
+
+
+def _metric(value: str) -> str:
+    higher_is_better(value)
+    return value
+
+
+def _task(value: str) -> str:
+    if value not in METRICS:
+        raise ValueError(f"{value!r} is not one of {', '.join(METRICS)}")
+    return value
 
 
 class _Section(BaseModel):
@@ -68,7 +99,7 @@ class TrainingSection(_Section):
 
     estimator: str
     parameters: dict[str, Any] = {}
-    task: str = "classification"
+    task: Annotated[str, AfterValidator(_task)] = "classification"
     target: str
     features: list[str] | None = None
     exclude: list[str] = []
@@ -79,28 +110,10 @@ class TrainingSection(_Section):
 class EvaluationSection(_Section):
     """How candidate, champion and baseline are compared."""
 
-    metric: str
-    secondary: list[str] = Field([], description="Further metrics to compare")
+    metric: Annotated[str, AfterValidator(_metric)]
+    secondary: list[Annotated[str, AfterValidator(_metric)]] = Field([], description="Further metrics to compare")
     clusters: str | None = Field(None, description="Column whose values are resampled whole, such as the day")
     baseline: list[str] = Field([], description="Columns of the simple baseline: the shrunken mean of each group")
-
-
-def _policy(value: dict[str, Any]) -> dict[str, Any]:
-    GatePolicy.from_json(value)
-    return value
-
-
-def _timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{value!r} is unknown: use a name such as Europe/Paris") from error
-    return value
-
-
-def _window(value: dict[str, Any]) -> dict[str, Any]:
-    TrainingWindow.from_json(value)
-    return value
 
 
 class Project(_Section):

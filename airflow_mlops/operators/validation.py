@@ -27,6 +27,7 @@ class ValidateDataOperator(MlopsOperator):
     :param min_rows: fewer rows than this block, whatever the suite says
     :param parameters: values for the suite's ``{"$PARAMETER": name}``
     :param sensitive: columns of which no value may be shown, not even in the store's report
+    :param data_docs: publish Great Expectations' own page too, which loads scripts and styles from the network
     """
 
     template_fields: Sequence[str] = (
@@ -42,6 +43,7 @@ class ValidateDataOperator(MlopsOperator):
         min_rows: int = 1,
         parameters: Mapping[str, Any] | None = None,
         sensitive: Sequence[str] | None = None,
+        data_docs: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -50,6 +52,7 @@ class ValidateDataOperator(MlopsOperator):
         self.min_rows = min_rows
         self.parameters = parameters
         self.sensitive = sensitive
+        self.data_docs = data_docs
 
     def run_step(self, context: Context) -> dict[str, Any]:
         snapshot = snapshot_of(self.snapshot)
@@ -60,6 +63,7 @@ class ValidateDataOperator(MlopsOperator):
             min_rows=number(self.min_rows, "min_rows"),
             parameters=self.parameters,
             sensitive=self.sensitive or (),
+            data_docs=self.data_docs,
             budget=self.budget,
         )
         self.log.info("%s %s", report.summary, report.report_uri)

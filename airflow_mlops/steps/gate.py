@@ -21,5 +21,7 @@ def judge_model(
     verdict = judge(evaluation, policy, run_type=run_type, as_of=model.facts[tags.AS_OF])
     told = {tags.VERDICT: verdict.decision, tags.VERDICT_SUMMARY: verdict.summary}
     client.tracking.tag_model(model.model_id, told)
+    note = model.facts[tags.NOTE]
+    told["mlflow.note.content"] = f"{verdict.summary}\n\n{note}" if note != tags.UNKNOWN else verdict.summary
     client.tracking.log(model.run_id, tags={**told, "mlops.checks": json.dumps(verdict.to_json()["checks"])})
     return verdict

@@ -55,13 +55,14 @@ def log(
     """
     tracking = client.tracking
     title = f"{name} {facts[tags.AS_OF][:10]}"
-    run_id, artifacts = tracking.create_run(experiment_id, title, {**facts, "mlflow.note.content": facts[tags.NOTE]})
+    run_id, artifacts = tracking.create_run(experiment_id, title, {**facts, **_shown(facts)})
     try:
         tracking.log(run_id, params=params)
         tracking.log_dataset(
             run_id, name=manifest.name, digest=manifest.data_version, uri=facts[tags.SNAPSHOT], rows=manifest.rows
         )
-        model = tracking.create_model(experiment_id, name, run_id, facts)
+        # MLflow refuses dots here, which a registered model may have.
+        model = tracking.create_model(experiment_id, name.replace(".", "_"), run_id, facts)
         tracking.upload(model.artifact_uri, files)
         upload_text(client, artifacts, {"environment.txt": environment()})
         tracking.finish_model(model.model_id)
@@ -79,7 +80,19 @@ def log(
     return replace(describe(found[0]), created=found[0].model_id == model.model_id)
 
 
-def _finished(client: MlflowClient, experiment_id: str, key: str) -> list[LoggedModel]:
+def _shown(facts: Mapping[str, str]) -> dict[str, str]:
+    """The same facts where MLflow's own pages look for them."""
+    commit = facts[tags.CODE_VERSION].removeprefix("git:").split("+")[0]
+    return {
+        "mlflow.source.type": "JOB",
+        "mlflow.source.name": facts[tags.RUN_URL],
+        "mlflow.user": facts[tags.OWNER],
+        **({"mlflow.source.git.commit": commit} if facts[tags.CODE_VERSION].startswith("git:") else {}),
+        **({"mlflow.note.content": facts[tags.NOTE]} if facts[tags.NOTE] != tags.UNKNOWN else {}),
+    }
+
+
+def _finished(client: Mlflow, experiment_id: str, key: str) -> list[LoggedModel]:
     found = client.tracking.models(experiment_id, {tags.KEY: key})
     return [model for model in found if tags.SUPERSEDED_BY not in model.tags]
 

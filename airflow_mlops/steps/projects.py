@@ -26,4 +26,9 @@ def load_project(path: Path) -> Project:
 def load_projects(folder: Path) -> list[Project]:
     """All projects of a folder, by name; suites (``*.suite.yaml``) lie beside them."""
     files = [path for path in sorted(folder.glob("*.y*ml")) if ".suite." not in path.name]
-    return [load_project(path) for path in files]
+    projects = [load_project(path) for path in files]
+    names = [project.name for project in projects]
+    for path, name in zip(files, names, strict=True):
+        if names.count(name) > 1:
+            raise ConfigurationError(f"Project file {path.name}: name: another file is named {name} too.")
+    return projects

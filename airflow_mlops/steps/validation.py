@@ -50,6 +50,7 @@ def validate(
     min_rows: int = 1,
     parameters: Mapping[str, Any] | None = None,
     sensitive: Collection[str] = (),
+    data_docs: bool = False,
     budget: CpuBudget | None = None,
 ) -> ValidationReport:
     """Run a suite over a snapshot and publish the full result and a page; failed data is a verdict, not an error.
@@ -57,7 +58,10 @@ def validate(
     :param min_rows: fewer rows than this block, whatever the suite says
     :param parameters: values for the suite's ``{"$PARAMETER": name}``
     :param sensitive: columns of which no value may be shown anywhere, not even in the store's report
+    :param data_docs: publish Great Expectations' own page too, which loads scripts and styles from the network
     """
+    if data_docs and sensitive:
+        raise ConfigurationError("Data Docs show values of every column: leave data_docs off where some are sensitive.")
     if isinstance(sensitive, str):
         raise ConfigurationError(f"sensitive must be a list of columns, not the text {sensitive!r}.")
     suite, budget = suite.bind(parameters), budget or CpuBudget()
@@ -69,11 +73,11 @@ def validate(
     with budget("read"):
         frame = snapshot.table(_needed(checks, reads, list(types))).to_pandas()
     with budget("validate"):
-        results = _run(frame, checks)
+        whole = _run(frame, checks)
     hidden = frozenset(sensitive) & set(types)
     found = [
         _plain(_withheld(one, values=bool(hidden if read is None else hidden & read), errors=bool(hidden)))
-        for one, read in zip(results, reads, strict=True)
+        for one, read in zip(_in_order(whole, len(checks)), reads, strict=True)
     ]
     judged = (ExpectationOutcome.of(*pair, types) for pair in zip(suite.expectations, found, strict=True))
     folder = store / "reports" / "validation" / snapshot.manifest.id / suite.digest[:16]
@@ -91,6 +95,8 @@ def validate(
     )
     with budget("io"):
         _publish(folder, report, suite, found)
+        if data_docs:
+            publish_bytes(folder / "data_docs.html", _data_docs(whole).encode())
     return report
 
 
@@ -190,8 +196,8 @@ def _great_expectations() -> Any:
     return gx
 
 
-def _run(frame: pd.DataFrame, checks: Sequence[Any]) -> list[Mapping[str, Any] | None]:
-    """What Great Expectations says of each check, in their order (it groups them by column)."""
+def _run(frame: pd.DataFrame, checks: Sequence[Any]) -> Any:
+    """Great Expectations' own result; the checks are told apart by their place in the suite, as ids."""
     gx = _great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.variables.analytics_enabled = False
@@ -200,9 +206,20 @@ def _run(frame: pd.DataFrame, checks: Sequence[Any]) -> list[Mapping[str, Any] |
     for number, check in enumerate(suite.expectations):
         check.id = str(number)
     batch = context.data_sources.pandas_default.read_dataframe(frame)
-    result: Any = batch.validate(suite, result_format="SUMMARY")
+    return batch.validate(suite, result_format="SUMMARY")
+
+
+def _in_order(result: Any, count: int) -> list[Mapping[str, Any] | None]:
+    """What is said of each check, in their order: results come grouped by column."""
     found = {one["expectation_config"]["id"]: one for one in result.to_json_dict()["results"]}
-    return [found.get(str(number)) for number in range(len(checks))]
+    return [found.get(str(number)) for number in range(count)]
+
+
+def _data_docs(result: Any) -> str:
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result)))
 
 
 def _withheld(found: Mapping[str, Any] | None, *, values: bool, errors: bool) -> dict[str, Any] | None:

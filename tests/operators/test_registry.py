@@ -87,5 +87,5 @@ def test_files_that_were_changed_are_not_registered(
 
 @pytest.mark.parametrize("changes", [{"verdict": None}, {"verdict": {"decision": "promote"}}, {"model": {"model": 1}}])
 def test_what_is_no_output_of_the_tasks_before_fails(changes: dict[str, Any], chain: Callable[..., Any]) -> None:
-    with pytest.raises(AirflowFailException, match="not the output of a"):
+    with pytest.raises(AirflowFailException, match="not the output of the"):
         chain("register", register=changes)

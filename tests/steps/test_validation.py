@@ -397,3 +397,12 @@ def test_a_check_is_silent_stays_off_the_network_and_tells_the_log_no_value(stor
     assert done.stdout.startswith("Suite flights blocks the data")
     assert SECRET not in done.stdout
     assert done.stderr == ""
+
+
+def test_data_docs_are_an_option_and_refused_beside_sensitive_columns(run):
+    folder = UPath(run(ROWS).report_uri).parent
+    assert not (folder / "data_docs.html").exists()
+    run(ROWS, data_docs=True)
+    assert "<html" in (folder / "data_docs.html").read_text().lower()
+    with pytest.raises(ConfigurationError, match="Data Docs"):
+        run(ROWS, data_docs=True, sensitive=["origin"])

@@ -75,9 +75,7 @@ class DatabricksTracking:
         self._mlflow("log_inputs", run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> LoggedModel:
-        # catalog.schema.model is no name for a logged model: dots are refused there.
-        plain = name.replace(".", "_")
-        body = {"experiment_id": experiment_id, "name": plain, "source_run_id": run_id, "tags": _pairs(tags)}
+        body = {"experiment_id": experiment_id, "name": name, "source_run_id": run_id, "tags": _pairs(tags)}
         return self.model(self._mlflow.post_once("/logged-models", body)["model"]["info"]["model_id"])
 
     def finish_model(self, model_id: str) -> None:

@@ -14,6 +14,8 @@ from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, NotFoun
 _PROXIED = "mlflow-artifacts:/"
 #: ``status = 'READY'`` silently finds nothing: the server compares the number of the enum.
 _READY = 2
+#: Without it the server takes an experiment for one of language models, and shows other pages.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class MlflowTracking:
@@ -28,7 +30,9 @@ class MlflowTracking:
             found = self._http.get("/experiments/get-by-name", experiment_name=name)["experiment"]
         except NotFound:
             try:
-                return str(self._http.post("/experiments/create", {"name": name})["experiment_id"])
+                return str(
+                    self._http.post("/experiments/create", {"name": name, "tags": _pairs(_KIND)})["experiment_id"]
+                )
             except RegistryError as error:
                 if error.code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -81,7 +85,10 @@ class MlflowTracking:
 
     def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> LoggedModel:
         body = {"experiment_id": experiment_id, "name": name, "source_run_id": run_id, "tags": _pairs(tags)}
-        return _model(self._http.post("/logged-models", body)["model"])
+        model = _model(self._http.post("/logged-models", body)["model"])
+        outputs = {"run_id": run_id, "models": [{"model_id": model.model_id, "step": 0}]}
+        self._http.post("/runs/outputs", outputs, repeat=True)
+        return model
 
     def finish_model(self, model_id: str) -> None:
         """Make a logged model visible as ready: all its files are there."""
