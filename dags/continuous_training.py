@@ -96,6 +96,7 @@ for project in load_projects(Path(__file__).parent / "projects"):
             task_id="evaluate",
             model=trained.output,
             trusted=project.training.trusted,
+            alpha=project.look_alpha,
             **project.evaluation.model_dump(),
         )
         judged = ModelGateOperator(task_id="gate", evaluation=evaluated.output, policy=project.gate)

@@ -17,7 +17,9 @@ from typing import Any
 
 import httpx
 
+from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
 from airflow_mlops.exceptions import MlopsError
+from airflow_mlops.testing.invariants import check_invariants
 from airflow_mlops.testing.servers import AirflowApi, LocalStack, MlflowServer, local_stack
 from demo.console import Progress, end_on_signals, table
 from demo.facts import HEADS, DemoError, RunFacts, gather
@@ -38,10 +40,13 @@ def main() -> int:
         with local_stack(BUILD, Path("dags"), say=progress.say) as stack:
             progress.done("PostgreSQL, MLflow and Airflow run")
             runs = retrain(stack, progress)
+            with MlflowClient(MlflowSettings(stack.mlflow.url)) as client:
+                check_invariants(client, MODEL)
+            progress.done("one model and one version for each key, no row from the future, the champion is the newest")
             champion = champion_version(stack.mlflow)
             seconds = stack.start_seconds
             progress.say("stopping the servers")
-    except (MlopsError, DemoError, httpx.HTTPError) as error:
+    except (MlopsError, DemoError, AssertionError, httpx.HTTPError) as error:
         print(f"\nThe demo failed. {error}", file=sys.stderr)
         return 1
     progress.done("done, every process is stopped")

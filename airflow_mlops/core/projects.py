@@ -133,6 +133,11 @@ class Project(_Section):
     evaluation: EvaluationSection
     gate: Annotated[dict[str, Any], AfterValidator(_policy)] = Field(description="Arguments of GatePolicy")
 
+    @property
+    def look_alpha(self) -> float:
+        """The error of one comparison, as the gate shares it over its looks."""
+        return GatePolicy.from_json(self.gate).look_alpha
+
     @classmethod
     def parse(cls, data: Any, where: str) -> Project:
         """Read a project from plain data.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +35,18 @@ class PrepareDataDecoratedOperator(DecoratedOperator, PrepareDataOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        given = self.call_arguments()
+        given = call_arguments(self)
         self.inputs = {name: value for name, value in given.items() if _is_snapshot(value)}
         self.arguments = {name: value for name, value in given.items() if name not in self.inputs}
         return MlopsOperator.execute(self, context)
 
-    def call_arguments(self) -> dict[str, Any]:
-        """Positional and keyword arguments of the call, by name."""
-        import inspect
 
-        return dict(inspect.signature(self.python_callable).bind(*self.op_args, **self.op_kwargs).arguments)
+def call_arguments(task: DecoratedOperator) -> dict[str, Any]:
+    """Positional and keyword arguments of the decorated call, by name."""
+    return {
+        **dict(zip(inspect.signature(task.python_callable).parameters, task.op_args, strict=False)),
+        **task.op_kwargs,
+    }
 
 
 def _is_snapshot(value: Any) -> bool:

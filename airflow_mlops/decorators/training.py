@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 
 from airflow_mlops.core.import_path import call_path
+from airflow_mlops.decorators.snapshots import call_arguments
 from airflow_mlops.operators.base import MlopsOperator
 from airflow_mlops.operators.training import TrainModelOperator
 
@@ -34,8 +34,7 @@ class TrainModelDecoratedOperator(DecoratedOperator, TrainModelOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        bound = inspect.signature(self.python_callable).bind(*self.op_args, **self.op_kwargs)
-        self.parameters = dict(bound.arguments)
+        self.parameters = call_arguments(self)
         return MlopsOperator.execute(self, context)
 
     def run_step(self, context: Context, build: Callable[..., Any] | None = None) -> dict[str, Any]:

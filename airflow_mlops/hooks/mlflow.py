@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import Any
 
+import httpx
 from airflow.sdk import BaseHook
 
 from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings, is_databricks
@@ -65,9 +67,9 @@ class MlflowHook(BaseHook):
                 uri=_uri(connection),
                 token=password if not connection.login else None,
                 auth=(connection.login, password or "") if connection.login else None,
-                verify=extra.get("ca_bundle") or _flag(extra.get("verify_tls", True)),
-                timeout=float(extra.get("timeout") or 8.0),
-                retries=int(extra.get("retries") or 2),
+                verify=_verify(extra),
+                timeout=float(extra.get("timeout") or MlflowSettings.timeout),
+                retries=MlflowSettings.retries if extra.get("retries") in (None, "") else int(extra["retries"]),
                 ui=extra.get("ui_url") or "",
             )
         except ValueError as error:
@@ -91,10 +93,18 @@ def _uri(connection: Any) -> str:
         raise ConfigurationError("Host is empty: write the tracking URI, such as http://mlflow:5000.")
     if "://" not in host:
         host = f"{connection.schema or 'http'}://{host}"
-    authority = host.split("://", 1)[1].split("/", 1)[0].rsplit("@", 1)[-1]
-    if connection.port and ":" not in authority:
-        host = host.replace(authority, f"{authority}:{connection.port}", 1)
-    return host
+    try:
+        url = httpx.URL(host)
+        return str(url if url.port else url.copy_with(port=connection.port))
+    except httpx.InvalidURL as error:  # its message may quote a password
+        raise ConfigurationError("Host is not a URL: write the tracking URI, such as http://mlflow:5000.") from error
+
+
+def _verify(extra: dict[str, Any]) -> bool | str:
+    bundle = extra.get("ca_bundle")
+    if bundle and not os.path.isfile(bundle):
+        raise ConfigurationError(f"CA bundle {bundle} is not a file on this worker.")
+    return bundle or _flag(extra.get("verify_tls", True))
 
 
 def _flag(value: Any) -> bool:

@@ -31,7 +31,7 @@ class ValidateDataOperator(MlopsOperator):
     """
 
     template_fields: Sequence[str] = (
-        *MlopsOperator.template_fields, "snapshot", "suite", "min_rows", "parameters", "sensitive",
+        *MlopsOperator.template_fields, "snapshot", "suite", "min_rows", "parameters", "sensitive", "data_docs",
     )  # fmt: skip
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
 
@@ -63,7 +63,7 @@ class ValidateDataOperator(MlopsOperator):
             min_rows=number(self.min_rows, "min_rows"),
             parameters=self.parameters,
             sensitive=self.sensitive or (),
-            data_docs=self.data_docs,
+            data_docs=str(self.data_docs) == "True",  # text, once rendered
             budget=self.budget,
         )
         self.log.info("%s %s", report.summary, report.report_uri)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -21,13 +22,12 @@ def code_version(folder: Path, bundle_version: str | None = None) -> str:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return f"files:{_hash_files(sorted(p for p in folder.rglob('*') if p.suffix in _CODE), folder)}"
-    changed = _git(folder, "diff", "HEAD", "--binary", "--", ".") or b""
-    names = (_git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".") or b"").split(b"\0")
-    untracked = sorted(folder / name.decode() for name in names if name)
+    # Names, and not the text of the difference: that depends on each person's settings of git.
+    changed = _git(folder, "diff", "HEAD", "--name-only", "--no-renames", "--relative", "-z") or b""
+    untracked = _git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b""
+    names = {os.fsdecode(name) for name in (changed + untracked).split(b"\0") if name}
     base = f"git:{commit.decode().strip()}"
-    if not changed and not untracked:
-        return base
-    return f"{base}+{hashlib.sha256(changed + _hash_files(untracked, folder).encode()).hexdigest()[:12]}"
+    return f"{base}+{_hash_files(sorted(folder / name for name in names), folder)[:12]}" if names else base
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
@@ -41,7 +41,7 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
 def _hash_files(paths: list[Path], folder: Path) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        if path.is_file():
-            digest.update(f"{path.relative_to(folder)}\0".encode())
+        digest.update(os.fsencode(path.relative_to(folder)) + b"\0")
+        if path.is_file():  # else it was deleted
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:32]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core import tags
 from airflow_mlops.core.gate import GatePolicy, Verdict, judge
 from airflow_mlops.core.training import TrainedModel
+from airflow_mlops.reports.evaluation import evaluation_page
+from airflow_mlops.steps.logged_models import upload_text
 
 if TYPE_CHECKING:
     from airflow_mlops.core.evaluation import Evaluation
@@ -24,4 +26,6 @@ def judge_model(
     note = model.facts[tags.NOTE]
     told["mlflow.note.content"] = f"{verdict.summary}\n\n{note}" if note != tags.UNKNOWN else verdict.summary
     client.tracking.log(model.run_id, tags={**told, "mlops.checks": json.dumps(verdict.to_json()["checks"])})
+    page = {"evaluation/evaluation.html": evaluation_page(evaluation, verdict)}  # in place of the one without a verdict
+    upload_text(client, client.tracking.artifact_uri(model.run_id), page)
     return verdict

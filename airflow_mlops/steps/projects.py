@@ -13,8 +13,8 @@ from airflow_mlops.exceptions import ConfigurationError
 def load_project(path: Path) -> Project:
     """Read and check one project file; the suite's path becomes absolute."""
     try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"Project file {path.name} cannot be read: {error}") from error
     project = Project.parse(data, path.name)
     suite = path.parent / project.validation.suite

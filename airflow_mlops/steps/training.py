@@ -110,7 +110,7 @@ def build_estimator(spec: TrainingSpec, build: Callable[..., Any] | None = None)
     estimator.set_params(**dict.fromkeys(open_seeds, spec.seed))
     for part in [estimator, *parts.values()]:
         # scikit-learn's own check, which its fit would run only after the data was read.
-        if hasattr(part, "_validate_params") and not isinstance(part, type):
+        if hasattr(part, "_parameter_constraints") and not isinstance(part, type):
             try:
                 part._validate_params()
             except (ValueError, TypeError) as error:

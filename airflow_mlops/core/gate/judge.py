@@ -61,7 +61,7 @@ def judge(evaluation: Evaluation, policy: GatePolicy, *, run_type: str = "live",
     decision = decisive.decision or "inconclusive"
     how = _WORDS[decision] + _HOW.get(decisive.reason_code, "")
     if run_type == "backfill":
-        how = f"Historical, not registered. {how}"
+        how = f"Historical, not registered. {how.replace(_HOW['first_champion'], ' by itself')}"
     checks = tuple(found.check for found in findings)
     return Verdict(decision, decisive.reason_code, f"{how}: {decisive.check.reason}", checks, run_type, as_of)
 
