@@ -74,7 +74,11 @@ def test_airflows_own_command_shows_connection_links_and_decorators() -> None:
     answer = subprocess.run([*command, "--output", "json"], capture_output=True, text=True, check=True)
     (line,) = [line for line in answer.stdout.splitlines() if line.startswith("[{")]
     (shown,) = json.loads(line)
-    assert shown["connection-types"] == INFO["connection-types"]
+    (ours,), (theirs,) = INFO["connection-types"], shown["connection-types"]
+    assert theirs["hook-class-name"] == "airflow_mlops.hooks.mlflow.MlflowHook"
+    assert {name: field["label"] for name, field in theirs["conn-fields"].items()} == {
+        name: field["label"] for name, field in ours["conn-fields"].items()
+    }
     assert shown["extra-links"] == INFO["extra-links"]
     assert shown["task-decorators"] == INFO["task-decorators"]
 
@@ -83,11 +87,13 @@ def test_what_the_manager_of_a_running_airflow_knows() -> None:
     from airflow.providers_manager import ProvidersManager
     from airflow.sdk import task
     from airflow.sdk.configuration import conf
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-    manager = ProvidersManager()
-    assert manager.hooks["mlflow"].hook_name == "MLflow"  # type: ignore[union-attr]
+    found = ProvidersManagerTaskRuntime().hooks["mlflow"]
+    assert found is not None
+    assert found.hook_name == "MLflow"
     assert {"airflow_mlops.links.MlflowRunLink", "airflow_mlops.links.MlflowModelVersionLink"} <= set(
-        manager.extra_links_class_names
+        ProvidersManager().extra_links_class_names
     )
     assert callable(task.prepare_data)
     assert callable(task.train_model)

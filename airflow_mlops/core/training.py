@@ -1,70 +1,17 @@
-"""What a training is made of, its idempotency key, and which types a model file may hold."""
+"""What a training is made of, its idempotency key, and the record that a model is traced by."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
 from airflow_mlops.exceptions import ConfigurationError, TrainingError
-
-#: Types beyond skops' own list that plain scikit-learn estimators need; data structures that run nothing when loaded.
-TRUSTED_TYPES: Final = frozenset(
-    {
-        # Categorical gradient boosting keeps partial(check_array, …). skops audits what a partial calls as a type of
-        # its own, so that any other function in one is still refused.
-        "functools.partial",
-        "sklearn.utils.validation.check_array",
-        "numpy.dtype",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-    }
-)
-_CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-#: Roots that no project may name: their callables reach the machine or call whatever they are given.
-_NEVER: Final = frozenset(
-    {
-        "_io",
-        "asyncio",
-        "builtins",
-        "code",
-        "ctypes",
-        "functools",
-        "importlib",
-        "io",
-        "multiprocessing",
-        "nt",
-        "operator",
-    }
-    | {"os", "pathlib", "pickle", "posix", "runpy", "shutil", "socket", "subprocess", "sys", "threading", "types"}
-)
-
-
-def trusted_types(extra: Iterable[str] = ()) -> frozenset[str]:
-    """Our allow-list and the classes that a project's own file names; whether they are classes is checked on import.
-
-    >>> "os.system" in trusted_types()
-    False
-    """
-    names = list(extra)
-    for name in names:
-        if not isinstance(name, str) or not _CLASS_PATH.fullmatch(name) or name.split(".")[0] in _NEVER:
-            raise ConfigurationError(
-                f"Trusted type {name!r} is not allowed: name a class of your own, package.module.Class."
-            )
-    return TRUSTED_TYPES | frozenset(names)
 
 
 @dataclass(frozen=True)
@@ -205,58 +152,3 @@ def training_facts(manifest: Manifest, uri: str, spec: TrainingSpec, run: RunFac
         tags.NOTE: run.note or tags.UNKNOWN,
         **{name: end.isoformat() if end else tags.UNKNOWN for name, end in ends.items()},
     }
-
-
-#: MLflow's column type for each Arrow type, by the beginning of its name.
-_MLFLOW_TYPES: Final = {
-    "bool": "boolean", "int64": "long", "uint32": "long", "uint64": "long", "int": "integer", "uint": "integer",
-    "halffloat": "float", "float": "float", "double": "double", "decimal": "double", "timestamp": "datetime",
-    "date": "datetime", "string": "string", "large_string": "string", "dictionary": "string",
-}  # fmt: skip
-_EXAMPLES: Final = {"boolean": False, "string": "a", "datetime": "2000-01-01T00:00:00"}
-
-
-def output_type(schema: Iterable[Mapping[str, Any]], spec: TrainingSpec) -> str:
-    """MLflow type of a prediction: a number, or a label as the target has it.
-
-    >>> output_type([{"name": "kind", "type": "string"}], TrainingSpec("m", "a.b", target="kind"))
-    'string'
-    """
-    types = {column["name"]: _mlflow_type(column["type"]) for column in schema}
-    if spec.task == "classification":
-        kind = types[spec.target or ""]
-        return kind if kind in ("string", "boolean", "double") else "long"
-    return "double" if spec.task == "regression" else "long"
-
-
-def _mlflow_type(arrow: str) -> str | None:
-    return next((kind for prefix, kind in _MLFLOW_TYPES.items() if arrow.startswith(prefix)), None)
-
-
-def signature_columns(schema: Iterable[Mapping[str, Any]], features: list[str]) -> list[tuple[str, str]]:
-    """Name and MLflow type of each feature, from the snapshot's schema: never from the rows.
-
-    Whole numbers become ``double``: a scoring request with a missing value is legal, and no integer can be missing.
-
-    >>> signature_columns([{"name": "a", "type": "int64"}, {"name": "b", "type": "large_string"}], ["b", "a"])
-    [('b', 'string'), ('a', 'double')]
-    """
-    types = {column["name"]: column["type"] for column in schema}
-    columns = []
-    for name in features:
-        kind = _mlflow_type(types[name])
-        if kind is None:
-            raise TrainingError(
-                f"Feature {name} has type {types[name]}: a model takes numbers, text, booleans and times."
-            )
-        columns.append((name, "double" if kind in ("integer", "long", "float") else kind))
-    return columns
-
-
-def synthetic_example(columns: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """One made-up row of the right types, for the model's page: real rows stay in the data store.
-
-    >>> synthetic_example([("a", "double"), ("b", "string")])
-    {'a': 0.0, 'b': 'a'}
-    """
-    return {name: _EXAMPLES.get(kind, 0.0) for name, kind in columns}

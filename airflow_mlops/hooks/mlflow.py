@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
 from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings, is_databricks
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
@@ -43,7 +44,12 @@ class MlflowHook(BaseHook):
         connection = find_connection(self.mlflow_conn_id, "mlflow")
         host = (connection.host or "").strip()
         if not is_databricks(host):
-            return MlflowClient(self.settings())
+            settings = self.settings()
+            # A password in the URI is none of the fields that Airflow masks by itself.
+            for secret in (settings.token, *(settings.auth or ())[1:]):
+                if secret:
+                    mask_secret(secret)
+            return MlflowClient(settings)
         if connection.login or connection.password:
             raise ConfigurationError(
                 f"Connection {self.mlflow_conn_id}: login and password of {host} come from the Databricks profile: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from airflow_mlops.core.windows import resolve_as_of
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData, SecurityError
@@ -60,6 +61,14 @@ class MlopsOperator(BaseOperator):
             raise AirflowFailException(str(error)) from error
         finally:
             context["ti"].xcom_push(key="cpu_seconds", value=self.budget.report())
+
+    def on_kill(self) -> None:
+        """Stop where the code stands: temporary files go, and an MLflow run that is open is closed as killed.
+
+        Airflow only calls this and lets the task go on until it is killed hard. An exit leaves the retries their say.
+        """
+        if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):
+            raise SystemExit(f"Task {self.task_id} was asked to stop.")
 
     @cached_property
     def budget(self) -> CpuBudget:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.import_path import import_object
-from airflow_mlops.core.training import synthetic_example, trusted_types
+from airflow_mlops.core.signatures import synthetic_example
+from airflow_mlops.core.trust import trusted_types
 from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, TrainingError, UntrustedModel
 
 if TYPE_CHECKING:

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.import_path import import_object
-from airflow_mlops.core.training import (
-    RunFacts,
-    TrainedModel,
-    TrainingSpec,
-    output_type,
-    signature_columns,
-    training_facts,
-)
+from airflow_mlops.core.signatures import output_type, signature_columns
+from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, training_facts
 from airflow_mlops.exceptions import TrainingError
 from airflow_mlops.steps import logged_models
 from airflow_mlops.steps.budget import CpuBudget

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from airflow_mlops.core.training import trusted_types
+from airflow_mlops.core.trust import trusted_types
 from airflow_mlops.exceptions import ConfigurationError, TrainingError, UntrustedModel
 from airflow_mlops.steps import models
 from airflow_mlops.steps.models import digest_of, load_file, save_model
