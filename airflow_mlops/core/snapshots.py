@@ -157,7 +157,7 @@ class Manifest:
     :param as_of: ISO instant that the snapshot is about
     :param windows: the train, validation and test bounds, or None for data without a time
     :param parents: URIs of the snapshots that this one was made from
-    :param code_version: version of the code that made it
+    :param code_version: version of the code that made it; None for rows copied as they are
     """
 
     name: str
@@ -170,7 +170,7 @@ class Manifest:
     event_time: str | None = None
     knowledge_time: str | None = None
     parents: list[str] = field(default_factory=list)
-    code_version: str = "unknown"
+    code_version: str | None = None
     files: list[DataFile] = field(default_factory=list)
     id: str = ""
 

@@ -65,7 +65,6 @@ class IngestSnapshotOperator(MlopsOperator):
             window=TrainingWindow.from_json(self.window) if self.window else None,
             event_time=self.event_time,
             min_rows=number(self.min_rows, "min_rows"),
-            code_version=dag_code_version(self, context),
         )
         return told(self, snapshot)
 

@@ -29,11 +29,10 @@ def ingest(
     window: TrainingWindow | None = None,
     event_time: str | None = None,
     min_rows: int = 1,
-    code_version: str = "unknown",
 ) -> Snapshot:
     """Copy what a run may see of a source into an immutable snapshot.
 
-    The same rows, window and code give the same snapshot, and nothing is written again.
+    The same rows and window give the same snapshot, and nothing is written again, whatever else changed in the code.
 
     :raises NotEnoughData: fewer than ``min_rows`` rows
     :raises SnapshotError: the source is missing, broken, or lacks a column
@@ -58,7 +57,6 @@ def ingest(
             windows=windows.to_json() if windows else None,
             event_time=event_time,
             knowledge_time=knowledge_time,
-            code_version=code_version,
         ),
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_mlops.core.import_path import call_path, import_object
@@ -123,17 +124,38 @@ class SqlSource:
         with self.engine.connect().execution_options(stream_results=True, max_row_buffer=FETCH) as connection:
             result = connection.execute(statement, wanted)
             names = list(result.keys())
+            last: tuple[Any, ...] | None = None
             for part in result.partitions(FETCH):
+                last = _told_apart(last, part, [names.index(name) for name in self.order_by if name in names])
                 try:
-                    batch = pa.RecordBatch.from_pylist([dict(zip(names, row, strict=True)) for row in part], schema)
+                    rows_of_part = [dict(zip(names, row, strict=True)) for row in part]
+                    schema = schema or _roomy(pa.RecordBatch.from_pylist(rows_of_part).schema)
+                    batch = pa.RecordBatch.from_pylist(rows_of_part, schema)
                 except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                     raise SnapshotError(
                         f"A column changes its type on the way ({error}): cast it in the query."
                     ) from error
-                schema = batch.schema
                 yield batch
         if schema is None:
             yield pa.RecordBatch.from_pylist([], pa.schema([(name, pa.null()) for name in names]))
+
+
+def _told_apart(last: tuple[Any, ...] | None, rows: Sequence[Any], keys: list[int]) -> tuple[Any, ...]:
+    """The last key of some ordered rows, none of which may tie: a database returns ties in any order."""
+    found = [tuple(row[key] for key in keys) for row in rows]
+    if any(before == after for before, after in pairwise([last, *found])):
+        raise DataError("Two rows share their order_by columns: add a column that tells them apart.")
+    return found[-1]
+
+
+def _roomy(schema: pa.Schema) -> pa.Schema:
+    """The types of the first rows, with room for what later rows may hold: larger decimals."""
+    import pyarrow as pa
+
+    decimals = [(i, f) for i, f in enumerate(schema) if pa.types.is_decimal(f.type)]
+    for index, column in decimals:
+        schema = schema.set(index, column.with_type(pa.decimal128(38, column.type.scale)))
+    return schema
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,11 @@ def test_parquet_csv_hive_folders_and_globs_give_the_same_days(store: UPath, tmp
 
 
 def test_the_manifest_says_where_the_rows_came_from(store: UPath, tmp_path: Path) -> None:
-    manifest = from_files(store, parquet(tmp_path), code_version="git:abc").manifest
+    manifest = from_files(store, parquet(tmp_path)).manifest
     assert manifest.source == {"files": str(tmp_path / "days.parquet")}
     assert manifest.as_of == "2026-03-01T00:00:00+00:00"
     assert manifest.bounds == WINDOW.at(AS_OF)
-    assert manifest.code_version == "git:abc"
+    assert manifest.code_version is None
     assert [column["name"] for column in manifest.schema] == ["day", "known", "id", "x"]
 
 
@@ -113,6 +113,12 @@ def test_sql_may_use_the_window(store: UPath, tmp_path: Path) -> None:
 def test_sql_without_an_order_is_refused(store: UPath, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="order_by"):
         ingest(store, name="sql", source=SqlSource(engine(tmp_path), "select 1 as a", []), as_of=AS_OF)
+
+
+def test_sql_rows_that_tie_are_refused(store: UPath, tmp_path: Path) -> None:
+    source = SqlSource(engine(tmp_path), "select id / 2 as half, id from days", ["half"])
+    with pytest.raises(DataError, match="share their order_by"):
+        ingest(store, name="sql", source=source, as_of=AS_OF)
 
 
 def test_a_callable_gets_the_window_and_its_order_is_made(store: UPath) -> None:
