@@ -20,7 +20,14 @@ from airflow_mlops.testing.servers import PostgresServer
 
 pytestmark = pytest.mark.integration
 
-ROWS = 120_000
+SALES = """
+create table sales as
+select i as id,
+       timestamptz '2026-01-01 00:00:00+00' + i * interval '1 minute' as at,
+       case when i % 7 = 0 then null else 'Zoë ' || i end as name,
+       (i / 100.0)::numeric(12, 2) as amount
+from generate_series(1, 120000) as i order by random()
+"""
 QUERY = "select id, at, name, amount from sales where at >= :start and at < :end"
 WINDOW = TrainingWindow(lookback="45d", test="10d")
 
@@ -31,13 +38,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
         url = sa.make_url(server.url("warehouse"))
         engine = sa.create_engine(url)
         with engine.begin() as connection:
-            connection.execute(
-                sa.text(
-                    "create table sales as select i as id,"
-                    " timestamptz '2026-01-01 00:00:00+00' + i * interval '1 minute' as at, case when i % 7 = 0 then null else 'Zoë ' || i end as name,"
-                    f" (i / 100.0)::numeric(12, 2) as amount from generate_series(1, {ROWS}) as i order by random()"
-                )
-            )
+            connection.execute(sa.text(SALES))
         engine.dispose()
         yield url
 
