@@ -34,15 +34,13 @@ PARAMS = {
     ),
 }
 
-#: A worker parses this file for each task: it builds the one DAG that it needs.
+#: A worker parses this file for each task: it reads the one project that it needs, and no mistake in another stops it.
 wanted = get_parsing_context().dag_id
+only = wanted.removeprefix("continuous_training__") if wanted else None
 
-for project in load_projects(Path(__file__).parent / "projects"):
-    dag_id = f"continuous_training__{project.name}"
-    if wanted not in (None, dag_id):
-        continue
+for project in load_projects(Path(__file__).parent / "projects", only):
     with DAG(
-        dag_id,
+        f"continuous_training__{project.name}",
         description=project.description,
         doc_md=__doc__,
         # Named, because a bare cron string gives intervals of no width, which cannot say what a run is about.

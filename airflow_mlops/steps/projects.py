@@ -17,18 +17,19 @@ def load_project(path: Path) -> Project:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"Project file {path.name} cannot be read: {error}") from error
     project = Project.parse(data, path.name)
+    if project.name != path.stem:
+        raise ConfigurationError(f"Project file {path.name}: name: {project.name} belongs in {project.name}.yaml.")
     suite = path.parent / project.validation.suite
     if not suite.is_file():
         raise ConfigurationError(f"Project file {path.name}: validation.suite: there is no file {suite}.")
     return project.model_copy(update={"validation": project.validation.model_copy(update={"suite": str(suite)})})
 
 
-def load_projects(folder: Path) -> list[Project]:
-    """All projects of a folder, by name; suites (``*.suite.yaml``) lie beside them."""
-    files = [path for path in sorted(folder.glob("*.y*ml")) if ".suite." not in path.name]
-    projects = [load_project(path) for path in files]
-    names = [project.name for project in projects]
-    for path, name in zip(files, names, strict=True):
-        if names.count(name) > 1:
-            raise ConfigurationError(f"Project file {path.name}: name: another file is named {name} too.")
-    return projects
+def load_projects(folder: Path, only: str | None = None) -> list[Project]:
+    """The projects of a folder, by name; suites (``*.suite.yaml``) lie beside them.
+
+    :param only: the one that is wanted: a mistake in another file does not matter then
+    """
+    if only is not None:
+        return [load_project(folder / f"{only}.yaml")]
+    return [load_project(path) for path in sorted(folder.glob("*.yaml")) if not path.stem.endswith(".suite")]

@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_all_projects_of_a_folder_by_name_and_no_suite(folder: Path) -> None:
     text = (folder / "flight_delays.yaml").read_text()
-    (folder / "another.yml").write_text(text.replace("name: flight_delays", "name: another"))
+    (folder / "another.yaml").write_text(text.replace("name: flight_delays", "name: another"))
     assert [project.name for project in load_projects(folder)] == ["another", "flight_delays"]
 
 
@@ -59,7 +59,12 @@ def test_a_suite_that_is_not_there(folder: Path) -> None:
         load_projects(folder)
 
 
-def test_two_files_of_one_name(folder: Path) -> None:
+def test_a_file_is_named_after_its_project(folder: Path) -> None:
     shutil.copy(folder / "flight_delays.yaml", folder / "copy.yaml")
-    with pytest.raises(ConfigurationError, match=r"copy.yaml: name: another file is named flight_delays too"):
+    with pytest.raises(ConfigurationError, match=r"copy.yaml: name: flight_delays belongs in flight_delays.yaml"):
         load_projects(folder)
+
+
+def test_a_mistake_in_another_file_does_not_matter_to_the_one_that_is_wanted(folder: Path) -> None:
+    (folder / "broken.yaml").write_text("name: [")
+    assert [project.name for project in load_projects(folder, "flight_delays")] == ["flight_delays"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,8 +76,8 @@ class MlflowTracking:
             "name": name,
             "digest": digest[:32],
             "source_type": "snapshot",
-            "source": f'{{"uri": "{uri}"}}',
-            "profile": f'{{"num_rows": {rows}}}',
+            "source": json.dumps({"uri": uri}),
+            "profile": json.dumps({"num_rows": rows}),
         }
         context = [{"key": "mlflow.data.context", "value": "training"}]
         self._http.post(
