@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core import tags
+from airflow_mlops.core.signatures import output_type, signature_columns, synthetic_example
 from airflow_mlops.core.snapshots import Manifest
-from airflow_mlops.core.training import (
-    RunFacts,
-    TrainedModel,
-    TrainingSpec,
-    output_type,
-    signature_columns,
-    synthetic_example,
-    training_facts,
-    trusted_types,
-)
+from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, training_facts
+from airflow_mlops.core.trust import trusted_types
 from airflow_mlops.exceptions import ConfigurationError, TrainingError
 
 SPEC = TrainingSpec("m", "a.b", {"depth": 3, "rate": 0.1}, target="y")
