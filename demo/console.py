@@ -50,12 +50,16 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """A second signal changes nothing."""
+
+
 def end_on_signals() -> None:
     """Make of Ctrl-C, of a kill and of a closed terminal one orderly exit, which a second one does not disturb."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         for each in signals:
-            signal.signal(each, signal.SIG_IGN)
+            signal.signal(each, _nothing)  # not SIG_IGN: a signal that is under way already would complain
         os.write(2, b"\nstopping every process, this takes some seconds\n")  # print is not safe in a signal handler
         raise SystemExit(128 + number)
 

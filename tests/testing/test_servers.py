@@ -191,13 +191,16 @@ def test_a_killed_parent_stops_its_servers_first(tmp_path: Path) -> None:
                 print(server.url("one"), flush=True)
                 time.sleep(600)
         """), str(tmp_path / "postgres.log")],
-        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert parent.stdout
+    assert parent.stderr
     home = Path(parent.stdout.readline().strip().partition("host=")[2])
     assert home.is_dir()
     postmaster = int((home / "data/postmaster.pid").read_text().split()[0])
     parent.send_signal(signal.SIGTERM)
+    while "stopping" not in parent.stderr.readline():
+        pass
     parent.send_signal(signal.SIGINT)  # an impatient second one
     assert parent.wait(30) == 128 + signal.SIGTERM
     assert not home.exists()
