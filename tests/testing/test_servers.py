@@ -199,8 +199,7 @@ def test_a_killed_parent_stops_its_servers_first(tmp_path: Path) -> None:
     assert home.is_dir()
     postmaster = int((home / "data/postmaster.pid").read_text().split()[0])
     parent.send_signal(signal.SIGTERM)
-    while "stopping" not in parent.stderr.readline():
-        pass
+    assert any("stopping" in line for line in parent.stderr)
     parent.send_signal(signal.SIGINT)  # an impatient second one
     assert parent.wait(30) == 128 + signal.SIGTERM
     assert not home.exists()
