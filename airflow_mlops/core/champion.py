@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from airflow_mlops.core import ledger, tags
+from airflow_mlops.core.promotion import eligible, order_key
 from airflow_mlops.core.registry import ModelVersion, Registry
 from airflow_mlops.core.training import TrainedModel
 from airflow_mlops.core.windows import instant
+from airflow_mlops.exceptions import NotFound
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,21 @@ def find_champion(
         number = registry.alias(name, alias)
     if number is None:
         return Champion()
-    version = registry.version(name, number)
+    try:
+        version = registry.version(name, number)
+    except NotFound:
+        return Champion(excluded=f"Version {number}, the champion, was deleted.")
     reason = unfair(version, candidate)
-    return Champion(excluded=f"Version {number}, the champion, {reason}.") if reason else Champion(version)
+    if reason is None:
+        return Champion(version)
+    # An old live run that is cleared meets a champion that is newer than itself: the one before it is the measure.
+    older = [v for v in eligible(registry.versions(name)) if _as_of(v) <= instant(candidate.facts[tags.AS_OF])]
+    fair = max((v for v in older if unfair(v, candidate) is None), key=order_key, default=None)
+    return Champion(fair) if fair else Champion(excluded=f"Version {number}, the champion, {reason}.")
+
+
+def _as_of(version: ModelVersion) -> datetime:
+    return order_key(version)[0]
 
 
 def unfair(champion: ModelVersion, candidate: TrainedModel) -> str | None:

@@ -133,6 +133,18 @@ class Project(_Section):
     evaluation: EvaluationSection
     gate: Annotated[dict[str, Any], AfterValidator(_policy)] = Field(description="Arguments of GatePolicy")
 
+    @model_validator(mode="after")
+    def _gate_reads_what_is_measured(self) -> Project:
+        policy, compared = GatePolicy.from_json(self.gate), {self.evaluation.metric, *self.evaluation.secondary}
+        if policy.metric != self.evaluation.metric:
+            raise ValueError(f"gate.metric {policy.metric} is not evaluation.metric {self.evaluation.metric}")
+        if missing := sorted(set(policy.not_worse) - compared):
+            raise ValueError(f"gate.not_worse names {', '.join(missing)}: add it to evaluation.secondary")
+        unknown = sorted({*compared, *policy.at_least, *policy.at_most} - set(METRICS[self.training.task]))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is no metric of a {self.training.task}")
+        return self
+
     @property
     def look_alpha(self) -> float:
         """The error of one comparison, as the gate shares it over its looks."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airflow_mlops.core import tags
-from airflow_mlops.exceptions import TransientError
+from airflow_mlops.exceptions import RegistryError, TransientError
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,10 @@ def register_once(
         except TransientError:
             if not find_registered(registry, name, key):
                 raise
-    winner, *duplicates = find_registered(registry, name, key)
+    found = find_registered(registry, name, key)
+    if not found:
+        raise RegistryError(f"Model {name}: the registry does not find the version it just made: is it a read replica?")
+    winner, *duplicates = found
     for duplicate in duplicates:
         registry.tag_version(name, duplicate.version, tags.SUPERSEDED_BY, str(winner.version))
     return winner, created is not None and created.version == winner.version

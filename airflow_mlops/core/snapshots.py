@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.windows import Windows
@@ -210,5 +211,5 @@ def as_scalar(moment: Any, type_: pa.DataType) -> pa.Scalar:
     if pa.types.is_date(type_):
         return pa.scalar(moment.date(), type_)
     if pa.types.is_timestamp(type_):
-        return pa.scalar(moment if type_.tz else moment.replace(tzinfo=None), type_)
+        return pa.scalar(moment if type_.tz else moment.astimezone(UTC).replace(tzinfo=None), type_)
     raise SnapshotError(f"A time column of type {type_} cannot be compared: store it as a timestamp or a date.")

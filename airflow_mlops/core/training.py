@@ -47,6 +47,10 @@ class TrainingSpec:
             raise ConfigurationError(f"Model {self.model}: {self.task} needs a target column.")
         if not 0 < self.test_size < 1:
             raise ConfigurationError(f"Model {self.model}: test_size {self.test_size} is not between 0 and 1.")
+        try:
+            canonical_json(self.to_json())
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"Model {self.model}: its parameters cannot be told as JSON: {error}.") from error
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "params": dict(self.params)}
@@ -55,9 +59,13 @@ class TrainingSpec:
     def from_json(cls, data: Mapping[str, Any]) -> TrainingSpec:
         return cls(**data)
 
-    def key(self, *, as_of: str, data_version: str, code_version: str) -> str:
-        """The idempotency key: one trained model for each, 64 hexadecimal characters."""
-        return digest([self.to_json(), as_of, data_version, code_version])
+    def key(self, manifest: Manifest, code_version: str) -> str:
+        """The idempotency key: one trained model for each, 64 hexadecimal characters.
+
+        The windows count too: the same rows may be split otherwise.
+        """
+        split = [manifest.event_time, manifest.windows]
+        return digest([self.to_json(), manifest.as_of, manifest.data_version, split, code_version])
 
     def feature_columns(self, columns: list[str], event_time: str | None) -> list[str]:
         """The features among a snapshot's columns.
@@ -117,6 +125,10 @@ class TrainedModel:
     @property
     def features(self) -> list[str]:
         return list(json.loads(self.facts[tags.FEATURES]))
+
+    def may_be_marked(self, run_type: str) -> bool:
+        """Whether a run may write its figures and verdict on it: a backfill leaves a live run's model alone."""
+        return run_type != "backfill" or self.facts.get(tags.RUN_TYPE) == "backfill"
 
     def to_json(self) -> dict[str, Any]:
         shown = {name: self.facts.get(f"mlops.{name}") for name in ("as_of", "data_version", "train_rows", "run_type")}

@@ -12,18 +12,20 @@ _CODE = {".py", ".yaml", ".yml", ".json", ".sql", ".toml"}
 
 
 def code_version(folder: Path, bundle_version: str | None = None) -> str:
-    """Version of the code in a folder: ``git:<commit>[+<changes>]``, ``bundle:<version>`` or ``files:<hash>``.
+    """Version of the code around a folder: ``git:<commit>[+<changes>]``, ``bundle:<version>`` or ``files:<hash>``.
 
-    A part after ``+`` means that the folder differed from the commit (a dirty tree), and says by what: two runs on
+    A part after ``+`` means that the checkout differed from the commit (a dirty tree), and says by what: two runs on
     the same uncommitted change have the same version, a further edit gives another.
     """
     if bundle_version:
         return f"bundle:{bundle_version}"
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
+    commit, top = _git(folder, "rev-parse", "HEAD"), _git(folder, "rev-parse", "--show-toplevel")
+    if commit is None or top is None:
         return f"files:{_hash_files(sorted(p for p in folder.rglob('*') if p.suffix in _CODE), folder)}"
     # Names, and not the text of the difference: that depends on each person's settings of git.
-    changed = _git(folder, "diff", "HEAD", "--name-only", "--no-renames", "--relative", "-z") or b""
+    # The whole checkout: the commit speaks of all of it, and a model's code may lie beside the folder of the DAGs.
+    folder = Path(os.fsdecode(top.rstrip(b"\n")))
+    changed = _git(folder, "diff", "HEAD", "--name-only", "--no-renames", "-z") or b""
     untracked = _git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b""
     names = {os.fsdecode(name) for name in (changed + untracked).split(b"\0") if name}
     base = f"git:{commit.decode().strip()}"

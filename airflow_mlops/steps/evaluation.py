@@ -107,7 +107,8 @@ def evaluate_model(
         baseline_by=tuple(spec.baseline),
     )
     with budget("io"):
-        _store(client, model, found)
+        if model.may_be_marked(run_type):
+            _store(client, model, found)
     return found
 
 

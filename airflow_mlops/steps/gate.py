@@ -21,6 +21,8 @@ def judge_model(
 ) -> Verdict:
     """One verdict, tagged with its sentence; a rejection is an answer, not an error."""
     verdict = judge(evaluation, policy, run_type=run_type, as_of=model.facts[tags.AS_OF])
+    if not model.may_be_marked(run_type):
+        return verdict
     told = {tags.VERDICT: verdict.decision, tags.VERDICT_SUMMARY: verdict.summary}
     client.tracking.tag_model(model.model_id, told)
     note = model.facts[tags.NOTE]

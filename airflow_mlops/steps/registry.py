@@ -11,6 +11,7 @@ from airflow_mlops.core.names import check_name
 from airflow_mlops.core.registry import ModelVersion, register_once
 from airflow_mlops.core.training import TrainedModel
 from airflow_mlops.exceptions import DigestMismatch
+from airflow_mlops.steps.logged_models import describe
 from airflow_mlops.steps.models import digest_of
 
 if TYPE_CHECKING:
@@ -23,16 +24,19 @@ def register(client: Mlflow, model: TrainedModel, *, run_url: str = tags.UNKNOWN
     :raises DigestMismatch: the files in MLflow are not those that were trained
     """
     name = check_name(model.model)
+    # What the gate and the evaluation wrote on the logged model since it was trained belongs to the version too.
+    logged = client.tracking.model(model.model_id)
+    facts = {key: value for key, value in logged.tags.items() if key.startswith("mlops.")}
+    if winner := facts.pop(tags.SUPERSEDED_BY, None):
+        # Two copies of the training overlapped, and the other was judged to be first: the same model, another id.
+        model = describe(client.tracking.model(winner))
+        facts |= model.facts
     with tempfile.TemporaryDirectory(prefix="mlops-register-") as folder:
         client.tracking.download(model.artifact_uri, Path(folder))
         if digest_of(Path(folder)) != model.facts[tags.DIGEST]:
             raise DigestMismatch(
                 f"The files of model {model.model_id} are not those that were trained: not registered."
             )
-    # What the gate and the evaluation wrote on the logged model since it was trained belongs to the version too.
-    facts = {
-        key: value for key, value in client.tracking.model(model.model_id).tags.items() if key.startswith("mlops.")
-    }
     missing = {name: tags.UNKNOWN for name in tags.REQUIRED if name not in facts}
     return register_once(
         client.registry,

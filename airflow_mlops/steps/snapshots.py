@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.import_path import call_path, import_object
-from airflow_mlops.core.snapshots import Manifest
-from airflow_mlops.core.windows import TrainingWindow
+from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
+from airflow_mlops.core.windows import TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData
 from airflow_mlops.steps.sources import Slice, Source, as_table, in_order, sliced
 from airflow_mlops.store.snapshots import Snapshot, open_snapshot, write_snapshot
@@ -39,8 +39,13 @@ def ingest(
     """
     if window and event_time is None:
         raise ConfigurationError(f"Snapshot {name}: a window needs the name of the event_time column.")
+    as_of = instant(as_of)
     windows = window.at(as_of) if window else None
     rows = Slice(as_of, windows.whole if windows else None)
+    try:
+        canonical_json(source.describe())
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"Snapshot {name}: its source cannot be told as JSON: {error}.") from error
     knowledge_time = window.knowledge_time if window else None
     schema, batches = source.read(rows)
     return write_snapshot(
@@ -84,17 +89,26 @@ def prepare(
     work = import_object(function, "prepare") if isinstance(function, str) else function
     path = function if isinstance(function, str) else call_path(function)
     facts = [snapshot.manifest for snapshot in inputs.values()]
-    if len({manifest.as_of for manifest in facts}) > 1:
-        raise ConfigurationError(f"Snapshot {name}: its inputs are about different as-ofs: {_as_ofs(inputs)}.")
+    windows = {digest(m.windows): m.windows for m in facts if m.windows}
+    if len({manifest.as_of for manifest in facts}) > 1 or len(windows) > 1:
+        raise ConfigurationError(
+            f"Snapshot {name}: its inputs are about different as-ofs or windows: {_as_ofs(inputs)}."
+        )
     table = as_table(work(**{key: s.table() for key, s in inputs.items()}, **(kwargs or {})), path)
     if table.num_rows == 0:
         raise DataError(f"{path} returned no rows for snapshot {name}.")
     if order_by:
         table = in_order(table, order_by)
-    event_time = next((m.event_time for m in facts if m.event_time in table.column_names), None)
+    event_times = [m.event_time for m in facts if m.event_time]
+    event_time = next((column for column in event_times if column in table.column_names), None)
+    if event_times and event_time is None:
+        raise ConfigurationError(
+            f"{path} dropped the time of the rows: keep {' or '.join(dict.fromkeys(event_times))}."
+        )
+    as_of = instant(facts[0].as_of)
     return write_snapshot(
         store,
-        table.to_batches(),
+        sliced(table.to_batches(), Slice(as_of), event_time, None),
         table.schema,
         Manifest(
             name=name,
@@ -103,7 +117,7 @@ def prepare(
             schema=[],
             source={"prepare": path, "kwargs": dict(kwargs or {})},
             as_of=facts[0].as_of,
-            windows=next((m.windows for m in facts if m.windows), None) if event_time else None,
+            windows=next(iter(windows.values()), None),
             event_time=event_time,
             parents=[snapshot.uri for snapshot in inputs.values()],
             code_version=code_version,

@@ -9,9 +9,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_mlops.core.import_path import call_path, import_object
+from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.snapshots import as_scalar
 from airflow_mlops.core.windows import Bounds
-from airflow_mlops.exceptions import ConfigurationError, DataError, SnapshotError
+from airflow_mlops.exceptions import ConfigurationError, DataError, ServiceUnavailable, SnapshotError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,12 +63,15 @@ class FileSource:
                 files, format=kind, partitioning="hive", filesystem=PyFileSystem(FSSpecHandler(self.path.fs))
             )
             keep = None
+            if self.event_time and self.event_time not in dataset.schema.names:
+                known = ", ".join(dataset.schema.names)
+                raise SnapshotError(f"{self.path} has no column {self.event_time}; it has {known}.")
             if rows.bounds and self.event_time:
                 moments, type_ = ds.field(self.event_time), dataset.schema.field(self.event_time).type
                 keep = (moments >= as_scalar(rows.bounds.start, type_)) & (moments < as_scalar(rows.bounds.end, type_))
             return dataset.schema, self._named(dataset.scanner(filter=keep).to_batches())
-        except (pa.ArrowInvalid, KeyError) as error:
-            raise SnapshotError(f"{self.path}: {_first_line(error)}.") from error
+        except pa.ArrowInvalid as error:
+            raise SnapshotError(f"{self.path}: {redact(error)}.") from None
 
     def _files(self) -> list[str]:
         pattern = self.path.path
@@ -88,7 +92,7 @@ class FileSource:
         try:
             yield from batches
         except (pa.ArrowInvalid, OSError) as error:
-            raise SnapshotError(f"{self.path} cannot be read: {_first_line(error)}.") from error
+            raise SnapshotError(f"{self.path} cannot be read: {redact(error)}.") from None
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,20 @@ class SqlSource:
         return {"sql": self.query, "connection": self.name, "order_by": list(self.order_by)}
 
     def read(self, rows: Slice) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
-        chunks = self._chunks(rows)
+        chunks = self._named(self._chunks(rows))
         first = next(chunks)
         return first.schema, _prepend(first, chunks)
+
+    def _named(self, chunks: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Database errors by their meaning: away, or asked the wrong thing."""
+        import sqlalchemy as sa
+
+        try:
+            yield from chunks
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            raise ServiceUnavailable(f"Connection {self.name}: {redact(error)}.") from None
+        except sa.exc.SQLAlchemyError as error:
+            raise ConfigurationError(f"The query on connection {self.name} failed: {redact(error)}.") from None
 
     def _chunks(self, rows: Slice) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -133,8 +148,8 @@ class SqlSource:
                     batch = pa.RecordBatch.from_pylist(rows_of_part, schema)
                 except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                     raise SnapshotError(
-                        f"A column changes its type on the way ({error}): cast it in the query."
-                    ) from error
+                        f"A column changes its type on the way ({redact(error)}): cast it in the query."
+                    ) from None
                 yield batch
         if schema is None:
             yield pa.RecordBatch.from_pylist([], pa.schema([(name, pa.null()) for name in names]))
@@ -221,6 +236,9 @@ def sliced(
     import pyarrow.compute as pc
 
     for batch in batches:
+        if batch.num_rows == 0:  # of an answer without rows a database tells no types
+            yield batch
+            continue
         keep = None
         for column, start, end in (
             (event_time, rows.bounds and rows.bounds.start, rows.bounds and rows.bounds.end),
@@ -243,7 +261,3 @@ def sliced(
 def _prepend(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield first
     yield from rest
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.import_path import import_object
+from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.signatures import output_type, signature_columns
 from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, training_facts
 from airflow_mlops.exceptions import TrainingError
@@ -47,7 +48,7 @@ def train(
     """
     run, budget, trusted = run or RunFacts(), budget or CpuBudget(), list(trusted)
     manifest = snapshot.manifest
-    key = spec.key(as_of=manifest.as_of, data_version=manifest.data_version, code_version=run.code_version)
+    key = spec.key(manifest, run.code_version)
     with budget("io"):
         experiment_id = client.tracking.experiment_id(spec.model)
         existing = logged_models.find(client, experiment_id, key)
@@ -125,4 +126,4 @@ def fit(estimator: Any, rows: pd.DataFrame, target: np.ndarray | None, spec: Tra
         with threadpool_limits(limits=threads):
             estimator.fit(rows, target)
     except (ValueError, TypeError) as error:
-        raise TrainingError(f"Model {spec.model}: the fit failed: {error}") from error
+        raise TrainingError(f"Model {spec.model}: the fit failed: {redact(error)}.") from None

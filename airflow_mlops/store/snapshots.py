@@ -136,12 +136,23 @@ def write_snapshot(store: UPath, batches: Iterable[pa.RecordBatch], schema: pa.S
             files=files,
         ).sealed()
         folder = store / "snapshots" / manifest.name / manifest.id
-        if (folder / "manifest.json").exists():
+        if _whole(folder):
             return open_snapshot(folder)
         for file in files:
             publish_file(Path(spool, file.name), folder / file.name)
         publish_bytes(folder / "manifest.json", json.dumps(manifest.to_json(), indent=1).encode())
     return Snapshot(folder, manifest)
+
+
+def _whole(folder: UPath) -> bool:
+    """Whether a snapshot is there with all its files; what was lost or damaged since is published again."""
+    if not (folder / "manifest.json").exists():
+        return False
+    try:
+        files = open_snapshot(folder).manifest.files
+        return all((folder / file.name).stat().st_size == file.bytes for file in files)
+    except (SnapshotError, FileNotFoundError):
+        return False
 
 
 def _whole_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -16,8 +16,8 @@ from airflow_mlops.core.trust import trusted_types
 from airflow_mlops.exceptions import ConfigurationError, TrainingError
 
 SPEC = TrainingSpec("m", "a.b", {"depth": 3, "rate": 0.1}, target="y")
-FACTS = {"as_of": "2026-10-01T00:00:00+00:00", "data_version": "d" * 64, "code_version": "git:abc"}
-MANIFEST = Manifest("rows", "d" * 64, 9, [], {}, as_of=FACTS["as_of"])
+CODE = "git:abc"
+MANIFEST = Manifest("rows", "d" * 64, 9, [], {}, as_of="2026-10-01T00:00:00+00:00")
 WINDOWS = {
     "as_of": "2026-10-01T00:00:00+00:00",
     "train": ["2026-08-01T00:00:00+00:00", "2026-09-01T00:00:00+00:00"],
@@ -29,8 +29,8 @@ WINDOWS = {
 def test_the_key_knows_no_order_of_parameters_and_survives_json() -> None:
     other = replace(SPEC, params={"rate": 0.1, "depth": 3})
     again = TrainingSpec.from_json(json.loads(json.dumps(SPEC.to_json())))
-    assert SPEC.key(**FACTS) == other.key(**FACTS) == again.key(**FACTS)
-    assert len(SPEC.key(**FACTS)) == 64
+    assert SPEC.key(MANIFEST, CODE) == other.key(MANIFEST, CODE) == again.key(MANIFEST, CODE)
+    assert len(SPEC.key(MANIFEST, CODE)) == 64
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,15 @@ def test_the_key_knows_no_order_of_parameters_and_survives_json() -> None:
     ],
 )  # fmt: skip
 def test_whatever_changes_the_model_changes_the_key(change: dict[str, Any]) -> None:
-    assert replace(SPEC, **change).key(**FACTS) != SPEC.key(**FACTS)
+    assert replace(SPEC, **change).key(MANIFEST, CODE) != SPEC.key(MANIFEST, CODE)
 
 
-@pytest.mark.parametrize("name", FACTS)
-def test_as_of_data_and_code_change_the_key(name: str) -> None:
-    assert SPEC.key(**{**FACTS, name: "other"}) != SPEC.key(**FACTS)
+@pytest.mark.parametrize(
+    "change", [{"as_of": "2026-10-02T00:00:00+00:00"}, {"data_version": "e" * 64}, {"windows": {}}, {"event_time": "t"}]
+)
+def test_as_of_data_windows_and_code_change_the_key(change: dict[str, Any]) -> None:
+    assert SPEC.key(replace(MANIFEST, **change), CODE) != SPEC.key(MANIFEST, CODE)
+    assert SPEC.key(MANIFEST, "git:other") != SPEC.key(MANIFEST, CODE)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +173,7 @@ def test_a_trained_model_travels_as_json() -> None:
     facts = training_facts(MANIFEST, "/store/x", SPEC, RunFacts(), "key") | {tags.FEATURES: '["x"]'}
     model = TrainedModel("m", "m-1", "r", "1", "mlflow-artifacts:/1", facts, created=False)
     told = json.loads(json.dumps(model.to_json()))
-    assert (told["as_of"], told["run_type"], told["train_rows"]) == (FACTS["as_of"], "live", None)
+    assert (told["as_of"], told["run_type"], told["train_rows"]) == (MANIFEST.as_of, "live", None)
     again = TrainedModel.from_json(told)
     assert again == model
     assert again.spec == SPEC

@@ -182,7 +182,7 @@ def test_inputs_of_different_as_ofs_are_not_mixed(
         inputs={"left": left, "right": right["uri"]},
         arguments={"shift": 1},
     )
-    with pytest.raises(AirflowFailException, match=r"different as-ofs: left 2026-04-01.*, right 2026-04-02"):
+    with pytest.raises(AirflowFailException, match=r"different as-ofs or windows: left 2026-04-01.*, right 2026-04-02"):
         execute(task)
 
 

@@ -65,13 +65,18 @@ def test_a_staged_and_a_deleted_file_count(repository: Path) -> None:
     assert code_version(folder) not in (changed, code_version(repository / ".git"))
 
 
-def test_what_git_ignores_and_what_lies_elsewhere_does_not_count(repository: Path) -> None:
+def test_what_git_ignores_does_not_count(repository: Path) -> None:
     folder = repository / "dags"
     clean = code_version(folder)
     (folder / "train.pyc").write_bytes(b"\0")
-    (repository / "notes.txt").write_text("b\n")
-    (repository / "new.py").write_text("b\n")
     assert code_version(folder) == clean
+
+
+def test_a_change_beside_the_folder_counts_as_the_commit_speaks_of_all(repository: Path) -> None:
+    folder = repository / "dags"
+    clean = code_version(folder)
+    (repository / "new.py").write_text("b\n")
+    assert code_version(folder).startswith(f"{clean}+")
 
 
 def test_a_bundle_names_its_own_version(repository: Path) -> None:
