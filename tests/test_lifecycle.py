@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,14 @@ def spec_of(name: str, **changes: Any) -> TrainingSpec:
         exclude=["id"],
     )
     return replace(spec, **changes)
+
+
+def judged(client: MlflowClient, store: UPath, name: str) -> tuple[TrainedModel, Verdict]:
+    """A model that was trained and judged, and not registered yet."""
+    snapshot = snapshot_of(store, "2026-10-01")
+    model = train(client, snapshot=snapshot, spec=spec_of(name))
+    found = evaluate_model(client, model=model, snapshot=snapshot, spec=EvaluationSpec("roc_auc"))
+    return model, judge_model(client, model=model, evaluation=found, policy=POLICY)
 
 
 def run(
@@ -150,3 +160,32 @@ def test_mlflow_itself_loads_what_we_logged(
     rows = cancer().select([c for c in cancer().column_names if c not in ("id", "target")]).to_pandas()
     assert set(loaded.predict(rows.head(20))) <= {0, 1}
     assert loaded.metadata.signature.inputs.input_names() == list(rows.columns)
+
+
+def test_a_backfill_over_a_live_date_leaves_its_evidence_alone(
+    client: MlflowClient, store: UPath, model_name: str
+) -> None:
+    model, *_ = run(client, store, model_name, "2026-10-01")
+    before = client.tracking.model(model.model_id).tags
+    again, verdict, version, _ = run(client, store, model_name, "2026-10-01", run_type="backfill")
+    assert (again.model_id, verdict.historical, version) == (model.model_id, True, None)
+    assert client.tracking.model(model.model_id).tags == before
+    check_invariants(client, model_name)
+
+
+def test_of_two_overlapping_trainings_the_winner_is_registered_whichever_was_judged(
+    client: MlflowClient, store: UPath, model_name: str
+) -> None:
+    model, *_ = judged(client, store, model_name)
+    tracking = client.tracking
+    winner = tracking.create_model(model.experiment_id, model_name, model.run_id, model.facts)
+    with tempfile.TemporaryDirectory() as folder:
+        tracking.download(model.artifact_uri, Path(folder))
+        tracking.upload(winner.artifact_uri, Path(folder))
+    tracking.finish_model(winner.model_id)
+    tracking.tag_model(model.model_id, {tags.SUPERSEDED_BY: winner.model_id})
+    for _ in range(2):
+        version, _ = register(client, model)
+        assert (version.version, version.model_id, version.superseded) == (1, winner.model_id, False)
+    assert client.registry.version(model_name, 1).tags[tags.VERDICT] == "promote"
+    check_invariants(client, model_name)

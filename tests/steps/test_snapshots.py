@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from upath import UPath
 
 from airflow_mlops.core.windows import TrainingWindow, instant
-from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData, SnapshotError
+from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData, ServiceUnavailable, SnapshotError
 from airflow_mlops.steps.snapshots import Snapshot, ingest, prepare
 from airflow_mlops.steps.sources import CallableSource, FileSource, SqlSource
 
@@ -216,3 +216,56 @@ class TestPrepare:
 
 def with_double(days: pa.Table, by: int) -> pa.Table:
     return days.append_column("double", pa.array([by * i for i in days["id"].to_pylist()]))
+
+
+def test_the_same_instant_in_another_zone_shows_no_row_more(store: UPath) -> None:
+    naive = pa.table(
+        {"at": [dt.datetime(2026, 1, 1) + dt.timedelta(hours=i) for i in range(48)], "id": list(range(48))}
+    )
+    spelled = [instant("2026-01-01T10:00:00+00:00"), dt.datetime.fromisoformat("2026-01-01T19:00:00+09:00")]
+    found = [
+        ingest(store, name="n", source=CallableSource(lambda **_: naive, ["id"]), as_of=as_of, event_time="at")
+        for as_of in spelled
+    ]
+    assert found[0].uri == found[1].uri
+    assert found[0].manifest.rows == 10
+
+
+def test_prepare_keeps_the_time_of_the_rows_and_nothing_after_the_as_of(store: UPath, tmp_path: Path) -> None:
+    parent = from_files(store, parquet(tmp_path))
+    with pytest.raises(ConfigurationError, match="dropped the time of the rows: keep day"):
+        prepare(store, name="f", function=lambda a: a.drop_columns(["day"]), inputs={"a": parent})
+    later = prepare(store, name="f", function=lambda a: TABLE, inputs={"a": parent})
+    assert later.manifest.rows == 59
+
+
+def test_prepare_refuses_inputs_of_two_windows(store: UPath, tmp_path: Path) -> None:
+    one = from_files(store, parquet(tmp_path))
+    other = ingest(
+        store,
+        name="o",
+        source=FileSource(parquet(tmp_path), "day"),
+        as_of=AS_OF,
+        window=TrainingWindow(lookback="10d", test="10d"),
+        event_time="day",
+    )
+    with pytest.raises(ConfigurationError, match="windows"):
+        prepare(store, name="f", function=lambda a, b: a, inputs={"a": one, "b": other})
+
+
+def test_an_empty_answer_of_a_database_is_too_little_and_a_wrong_query_is_told(store: UPath, tmp_path: Path) -> None:
+    nothing = SqlSource(engine(tmp_path), "select * from days where id < 0", ["id"])
+    with pytest.raises(NotEnoughData):
+        ingest(store, name="sql", source=nothing, as_of=AS_OF, window=WINDOW, event_time="at")
+    wrong = SqlSource(sa.create_engine("sqlite://"), "select nope(", ["id"], "warehouse")
+    with pytest.raises((ConfigurationError, ServiceUnavailable), match="warehouse"):
+        ingest(store, name="sql", source=wrong, as_of=AS_OF)
+
+
+def test_a_value_that_cannot_be_read_is_not_quoted(store: UPath, tmp_path: Path) -> None:
+    lines = ["id,ssn", *(f"{i},{i}" for i in range(200_000)), "7,078-05-1120"]
+    (tmp_path / "people.csv").write_text("\n".join(lines))
+    with pytest.raises(SnapshotError, match=r"people\.csv cannot be read") as caught:
+        ingest(store, name="p", source=FileSource(UPath(tmp_path / "people.csv")), as_of=AS_OF)
+    assert "078-05" not in str(caught.value)
+    assert caught.value.__cause__ is None

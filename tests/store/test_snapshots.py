@@ -143,3 +143,16 @@ def test_publishing_replaces_whole_files_only(tmp_path: Path) -> None:
     publish_bytes(target, b"two")
     assert target.read_bytes() == b"two"
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("damage", ["lost", "cut"])
+def test_made_again_a_damaged_snapshot_is_whole(store: UPath, damage: str) -> None:
+    snapshot = write(store)
+    file = snapshot.path / snapshot.manifest.files[0].name
+    if damage == "lost":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-1])
+    again = write(store)
+    assert again.uri == snapshot.uri
+    assert again.table().equals(TABLE)
