@@ -32,7 +32,10 @@ from typing import Any  # noqa: E402
 import pytest  # noqa: E402
 from upath import UPath  # noqa: E402
 
+from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings  # noqa: E402
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings  # noqa: E402
+from airflow_mlops.core.registry import Registry  # noqa: E402
+from airflow_mlops.testing.registry import InMemoryRegistry  # noqa: E402
 
 
 def pytest_unconfigure() -> None:
@@ -57,6 +60,17 @@ def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def client(mlflow_uri: str) -> Iterator[MlflowClient]:
     with MlflowClient(MlflowSettings(mlflow_uri)) as client:
         yield client
+
+
+@pytest.fixture(params=["memory", "mlflow", "mlflow-client"])
+def registry(request: pytest.FixtureRequest) -> Registry:
+    """The in-memory twin, and a real MLflow server by both clients."""
+    if request.param == "memory":
+        return InMemoryRegistry()
+    if request.param == "mlflow-client":
+        return DatabricksClient(DatabricksSettings(request.getfixturevalue("mlflow_uri"))).registry
+    client: MlflowClient = request.getfixturevalue("client")
+    return client.registry
 
 
 @pytest.fixture

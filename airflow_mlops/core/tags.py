@@ -31,6 +31,7 @@ METRICS: Final = "mlops.metrics"
 APPROVED: Final = "mlops.approved"
 RETRACTED: Final = "mlops.retracted"
 SUPERSEDED_BY: Final = "mlops.superseded_by"
+PINNED: Final = "mlops.pinned"
 LEDGER: Final = "mlops.ledger."
 
 #: What stands in a tag whose fact nobody could find out; a missing tag would say nothing.

@@ -134,6 +134,11 @@ def dag_run_url(context: Context) -> str:
     return str(context["ti"].log_url).partition("/tasks/")[0]
 
 
+def task_url(context: Context) -> str:
+    """The page of the task in its run, the same for every try."""
+    return str(context["ti"].log_url).partition("?")[0]
+
+
 def dag_code_version(operator: BaseOperator, context: Context) -> str:
     """Version of the folder that the DAG file lies in, or of its bundle."""
     bundle = getattr(context["ti"], "bundle_instance", None)

@@ -1,15 +1,15 @@
-"""Promotion of a registered version to champion."""
+"""Promotion of a registered version to champion, and the way back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset, AssetAlias, BaseOperator
 
 from airflow_mlops.links import MlflowModelVersionLink
-from airflow_mlops.operators.base import MlopsOperator, dag_run_url, output_of, run_type
-from airflow_mlops.steps.promotion import Promotion, promote
+from airflow_mlops.operators.base import MlopsOperator, dag_run_url, output_of, run_type, task_url
+from airflow_mlops.steps.promotion import Promotion, Rollback, promote, rollback
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,15 +51,63 @@ class PromoteModelOperator(MlopsOperator):
             evidence={"model_id": model_id},
         )
         self.log.info("Version %s of model %s is its %s", outcome.champion, name, self.alias)
-        if outcome.promoted and run_type(context) != "backfill":
-            self._tell(context, outcome)
+        if outcome.promoted:
+            tell_listeners(self, context, outcome)
         return outcome.to_json()
 
-    def _tell(self, context: Context, outcome: Promotion) -> None:
-        asset = Asset(name=f"{outcome.name}_{outcome.alias}", uri=f"mlflow://{outcome.name}/{outcome.alias}")
-        for outlet in self.outlets:
-            if isinstance(outlet, AssetAlias):
-                context["outlet_events"][outlet].add(asset, extra=outcome.to_json())
+
+class RollbackModelOperator(MlopsOperator):
+    """Take a model back: retract every approved version above the one named, and reconcile the alias.
+
+    A retry, or the task cleared later, is known by the task's URL: it finishes what was begun, and retracts nothing
+    more. Listeners are told of the champion as :class:`PromoteModelOperator` tells them.
+
+    :param model: name of the registered model
+    :param reason: why, for the retracted versions and the ledger
+    :param to: ``previous`` (the champion before this one), a version number, or an instant such as ``2026-11-01``
+    :param alias: alias of the champion
+    """
+
+    template_fields: Sequence[str] = (*MlopsOperator.template_fields, "model", "to", "reason", "alias")
+    operator_extra_links = (MlflowModelVersionLink(),)
+
+    def __init__(
+        self, *, model: str, reason: str, to: int | str = "previous", alias: str = "champion", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.reason = reason
+        self.to = to
+        self.alias = alias
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        outcome = rollback(
+            self.client.registry,
+            self.model,
+            alias=self.alias,
+            to=self.to,
+            reason=self.reason,
+            actor=dag_run_url(context),
+            deed=task_url(context),
+        )
+        self.version_url = self.client.version_url(self.model, outcome.champion or outcome.version)
+        self.log.info(
+            "Version %s of model %s is its %s, retracted: %s",
+            outcome.champion, self.model, self.alias, list(outcome.retracted),
+        )  # fmt: skip
+        if outcome.rolled_back:
+            tell_listeners(self, context, outcome)
+        return outcome.to_json()
+
+
+def tell_listeners(task: BaseOperator, context: Context, outcome: Promotion | Rollback) -> None:
+    """Send the event of the champion's asset through the task's asset aliases, unless in a backfill."""
+    if run_type(context) == "backfill":
+        return
+    asset = Asset(name=f"{outcome.name}_{outcome.alias}", uri=f"mlflow://{outcome.name}/{outcome.alias}")
+    for outlet in task.outlets:
+        if isinstance(outlet, AssetAlias):
+            context["outlet_events"][outlet].add(asset, extra=outcome.to_json())
 
 
 def _facts(version: Mapping[str, Any]) -> tuple[str, int, str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core import ledger, tags
+from airflow_mlops.core.pins import pinned
 from airflow_mlops.core.promotion import eligible, rightful_champion
 from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.core.windows import instant
@@ -37,14 +38,21 @@ def check_invariants(client: Mlflow, name: str, *, alias: str = "champion") -> N
 
 
 def _champion(client: Mlflow, name: str, alias: str, versions: list[ModelVersion]) -> Iterator[str]:
-    best, current = rightful_champion(versions), client.registry.alias(name, alias)
+    model_tags = client.registry.model_tags(name)
+    pin, current = pinned(model_tags), client.registry.alias(name, alias)
+    if pin is not None and pin not in {version.version for version in versions if version.status == "READY"}:
+        yield f"version {pin} is pinned and is not there or not ready"
+    best = rightful_champion(versions, pin)
     if best is None:
         return
     if current != best.version:
-        yield f"alias {alias} points at {current}, the newest approved version is {best.version}"
-    entries = ledger.history(client.registry.model_tags(name))
+        what = "pinned" if best.version == pin else "newest approved"
+        yield f"alias {alias} points at {current}, the {what} version is {best.version}"
+    entries = ledger.history(model_tags)
     if not entries or entries[-1].champion != current:
         yield f"the ledger ends at {entries[-1].champion if entries else None}, alias {alias} points at {current}"
+    elif entries[-1].pinned != pin:
+        yield f"the ledger ends with a pin of {entries[-1].pinned}, pinned is {pin}"
 
 
 def _once_per_key(versions: list[ModelVersion], models: list[LoggedModel]) -> Iterator[str]:

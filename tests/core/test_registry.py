@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings
-from airflow_mlops.clients.mlflow import MlflowClient
 from airflow_mlops.core import ledger, tags
 from airflow_mlops.core.promotion import approve, eligible, reconcile, rightful_champion
 from airflow_mlops.core.registry import ModelVersion, Registry, find_registered, register_once
@@ -20,16 +18,6 @@ from airflow_mlops.exceptions import NotFound, RegistryError, ServiceUnavailable
 from airflow_mlops.testing.registry import InMemoryRegistry
 
 SOURCE = "s3://bucket/model"
-
-
-@pytest.fixture(params=["memory", "mlflow", "mlflow-client"])
-def registry(request: pytest.FixtureRequest) -> Registry:
-    if request.param == "memory":
-        return InMemoryRegistry()
-    if request.param == "mlflow-client":
-        return DatabricksClient(DatabricksSettings(request.getfixturevalue("mlflow_uri"))).registry
-    client: MlflowClient = request.getfixturevalue("client")
-    return client.registry
 
 
 def add(registry: Registry, name: str, as_of: str | None = None, **facts: str) -> ModelVersion:

@@ -46,10 +46,11 @@ class TaskInstance:
     returned: dict[str, Any] = field(default_factory=dict)
     bundle_instance: Bundle = field(default_factory=Bundle)
     run_url: str = "http://airflow/dags/d/runs/r"
+    try_number: int = 1
 
     @property
     def log_url(self) -> str:
-        return f"{self.run_url}/tasks/t?try_number=1"
+        return f"{self.run_url}/tasks/t?try_number={self.try_number}"
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = json.loads(json.dumps(value))

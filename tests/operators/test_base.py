@@ -31,6 +31,7 @@ NEEDED = {
     "ModelGateOperator": {"evaluation": {}},
     "RegisterModelOperator": {"model": {}, "verdict": {}},
     "PromoteModelOperator": {"version": {}},
+    "RollbackModelOperator": {"model": "m", "reason": "r"},
 }
 
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import DAG, Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_mlops.clients.mlflow import MlflowClient
 from airflow_mlops.core import ledger, tags
+from airflow_mlops.core.promotion import Retraction
+from airflow_mlops.operators.promotion import RollbackModelOperator
+from airflow_mlops.steps.promotion import pin, promote
 from airflow_mlops.testing.invariants import check_invariants
 
 WORDS = ("ingest", "prepare", "train", "evaluate", "gate", "register", "promote")
@@ -118,15 +121,17 @@ def test_what_a_retry_cannot_mend_fails_at_once(
         chain(promote=changes)
 
 
-def test_a_retracted_version_is_not_promoted(
+def test_a_retracted_version_stays_so_and_the_outcome_says_why(
     make_tasks: Callable[..., Any], execute: Callable[..., Any], client: MlflowClient, model_name: str
 ) -> None:
     tasks = make_tasks()
     for word in WORDS[:-1]:
         execute(tasks[word], params={"as_of": "2026-04-01"})
     client.registry.tag_version(model_name, 1, tags.RETRACTED, "it was wrong")
-    with pytest.raises(AirflowFailException, match="was retracted or superseded"):
-        execute(tasks["promote"])
+    found = execute(tasks["promote"])
+    assert (found["promoted"], found["champion"]) == (False, None)
+    assert found["reason"].startswith(f"Version 1 of model {model_name} was retracted (it was wrong)")
+    assert client.registry.alias(model_name, "champion") is None
 
 
 def test_the_buttons_open_run_and_version(
@@ -142,3 +147,113 @@ def test_the_buttons_open_run_and_version(
     assert links["register"] == [links["train"][0], version]
     assert links["promote"] == [version]
     assert links["gate"] == links["evaluate"] == links["train"]
+
+
+class TestRollback:
+    @pytest.fixture
+    def make_rollback(self, model_name: str) -> Callable[..., RollbackModelOperator]:
+        def make_rollback(**changes: Any) -> RollbackModelOperator:
+            given = {"model": model_name, "reason": "it fails", "outlets": [AssetAlias(f"{model_name}_champion")]}
+            with DAG("incident", schedule=None):
+                return RollbackModelOperator(task_id="rollback", **{**given, **changes})
+
+        return make_rollback
+
+    @pytest.fixture
+    def three(self, chain: Callable[..., Any], client: MlflowClient, model_name: str) -> None:
+        """Three champions, one after the other; all were trained before the first, so that none met another."""
+        for as_of in ("2026-03-10", "2026-03-20", "2026-04-01"):
+            chain("register", params={"as_of": as_of})
+        for version in client.registry.versions(model_name):
+            promote(client.registry, name=model_name, version=version.version, reason="better", actor="test")
+
+    def test_it_goes_back_and_the_listeners_hear_of_it(
+        self, three: None, make_rollback: Callable[..., Any], execute: Callable[..., Any], events: Callable[..., Any],
+        client: MlflowClient, mlflow_uri: str, model_name: str, ti: Any,
+    ) -> None:  # fmt: skip
+        task = make_rollback(to="{{ params.to }}", reason="{{ params.why }}")
+        found = execute(task, params={"to": "previous", "why": "{{ 7 * 7 }}"})
+        assert found == {
+            "name": model_name,
+            "alias": "champion",
+            "version": 2,
+            "champion": 2,
+            "rolled_back": True,
+            "retracted": [3],
+            "reason": "{{ 7 * 7 }}",
+        }
+        (event,) = events()
+        assert Asset(event.dest_asset_key.name, event.dest_asset_key.uri).uri == f"mlflow://{model_name}/champion"
+        assert event.extra == found
+        entry = ledger.history(client.registry.model_tags(model_name))[-1]
+        assert (entry.previous, entry.champion, entry.actor, entry.reason) == (3, 2, ti.run_url, "{{ 7 * 7 }}")
+        (link,) = task.operator_extra_links
+        assert link.get_link(task, ti_key=None) == f"{mlflow_uri}/#/models/{model_name}/versions/2"
+        check_invariants(client, model_name)
+
+    def test_a_retry_rolls_back_once_and_another_run_once_more(
+        self, three: None, make_rollback: Callable[..., Any], execute: Callable[..., Any],
+        client: MlflowClient, model_name: str, ti: Any,
+    ) -> None:  # fmt: skip
+        first = execute(make_rollback())
+        ti.try_number = 2
+        assert execute(make_rollback()) == first
+        retraction = Retraction.of(client.registry.version(model_name, 3))
+        assert retraction is not None
+        assert retraction.deed == f"{ti.run_url}/tasks/t"
+        ti.run_url = "http://airflow/dags/d/runs/another"
+        assert execute(make_rollback())["champion"] == 1
+        check_invariants(client, model_name)
+
+    def test_the_old_promotion_repeated_brings_nothing_back(
+        self, chain: Callable[..., Any], three: None, make_rollback: Callable[..., Any], execute: Callable[..., Any],
+        make_tasks: Callable[..., Any], client: MlflowClient, model_name: str, events: Callable[..., Any],
+    ) -> None:  # fmt: skip
+        execute(make_rollback())
+        found = execute(make_tasks()["promote"])  # of the version that was registered last
+        assert (found["version"], found["champion"], found["promoted"]) == (3, 2, False)
+        assert "was retracted (it fails)" in found["reason"]
+        assert events() == []
+        check_invariants(client, model_name)
+
+    def test_a_backfill_tells_nobody(
+        self, three: None, make_rollback: Callable[..., Any], execute: Callable[..., Any], events: Callable[..., Any],
+        dag_run: Any,
+    ) -> None:  # fmt: skip
+        assert execute(make_rollback(to=1), dag_run(run_type="backfill"))["champion"] == 1
+        assert events() == []
+
+    @pytest.mark.parametrize(
+        ("changes", "complaint"),
+        [
+            ({}, "no champion before version 1"),
+            ({"to": "9"}, "Version 9 of model .* cannot be gone back to"),
+            ({"to": "yesterday"}, "write 'previous', a version number, or an instant"),
+            ({"model": "absent-model"}, "Model absent-model has no champion"),
+            ({"model": "../x"}, "is not allowed"),
+            ({"alias": "latest"}, "reserved by MLflow"),
+            ({"reason": ""}, "The reason is empty"),
+        ],
+    )
+    def test_what_a_retry_cannot_mend_fails_at_once(
+        self, changes: dict[str, Any], complaint: str, make_rollback: Callable[..., Any], execute: Callable[..., Any],
+        client: MlflowClient, model_name: str,
+    ) -> None:  # fmt: skip
+        client.registry.ensure_model(model_name)
+        client.registry.create_version(model_name, "s3://bucket/model", None, {tags.AS_OF: "2026-04-01"})
+        promote(client.registry, name=model_name, version=1, reason="better", actor="test")
+        with pytest.raises(AirflowFailException, match=complaint):
+            execute(make_rollback(**changes))
+        assert tags.RETRACTED not in client.registry.version(model_name, 1).tags
+
+    def test_the_word_of_a_person_stands(
+        self, three: None, make_rollback: Callable[..., Any], execute: Callable[..., Any],
+        client: MlflowClient, model_name: str,
+    ) -> None:  # fmt: skip
+        pin(client.registry, model_name, 2, reason="the audit", actor="ada")
+        check_invariants(client, model_name)
+        with pytest.raises(AirflowFailException, match=r"is pinned to version 2 by ada \(the audit\)"):
+            execute(make_rollback())
+        client.registry.set_alias(model_name, "champion", 3)
+        with pytest.raises(AssertionError, match="alias champion points at 3, the pinned version is 2"):
+            check_invariants(client, model_name)
