@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_mlops.links import MlflowModelVersionLink
 from airflow_mlops.operators.base import MlopsOperator, dag_run_url, output_of, run_type, task_url
@@ -81,6 +82,8 @@ class RollbackModelOperator(MlopsOperator):
         self.alias = alias
 
     def run_step(self, context: Context) -> dict[str, Any]:
+        if run_type(context) == "backfill":
+            raise AirflowSkipException(f"Model {self.model}: a backfill rolls nothing back.")
         outcome = rollback(
             self.client.registry,
             self.model,

@@ -21,7 +21,10 @@ from airflow_mlops.core.promotion import (
     rightful_champion,
 )
 from airflow_mlops.core.registry import ModelVersion, Registry
-from airflow_mlops.exceptions import ConfigurationError, RegistryError
+from airflow_mlops.exceptions import ConfigurationError, RegistryError, ServiceUnavailable
+
+#: Rounds of alias and ledger before giving up; each lost one means that somebody else moved the champion meanwhile.
+_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,11 @@ def settle(
 
     :param of: the version that the reason is about; the ledger calls any other champion reconciled
     """
-    champion = reconcile(registry, name, alias)
-    if champion is not None:
+    _claim(registry, name, alias)
+    for _ in range(_ROUNDS):
+        champion = reconcile(registry, name, alias)
+        if champion is None:
+            return None
         ledger.record(
             registry,
             name,
@@ -205,7 +211,22 @@ def settle(
             reason=reason if of in (None, champion.version) else "reconciled",
             evidence=evidence or {},
         )
-    return champion
+        # Somebody may have promoted between the alias and the entry: then the entry is old news already.
+        last = ledger.history(registry.model_tags(name))[-1]
+        if last.champion == champion.version == registry.alias(name, alias):
+            return champion
+    raise ServiceUnavailable(f"The champion of model {name} kept moving for {_ROUNDS} rounds: try again.")
+
+
+def _claim(registry: Registry, name: str, alias: str) -> None:
+    """A model has one champion alias: approvals, pins and the ledger speak of that one."""
+    claimed = registry.model_tags(name).get(tags.ALIAS)
+    if claimed is None:
+        registry.tag_model(name, tags.ALIAS, alias)
+    elif claimed != alias:
+        raise ConfigurationError(
+            f"Model {name} has its champion at the alias {claimed}: {alias} would be a second one."
+        )
 
 
 def _check_said(actor: str, reason: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, AssetAlias
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_mlops.clients.mlflow import MlflowClient
 from airflow_mlops.core import ledger, tags
@@ -216,11 +216,14 @@ class TestRollback:
         assert events() == []
         check_invariants(client, model_name)
 
-    def test_a_backfill_tells_nobody(
+    def test_a_backfill_rolls_nothing_back(
         self, three: None, make_rollback: Callable[..., Any], execute: Callable[..., Any], events: Callable[..., Any],
-        dag_run: Any,
+        dag_run: Any, client: MlflowClient, model_name: str,
     ) -> None:  # fmt: skip
-        assert execute(make_rollback(to=1), dag_run(run_type="backfill"))["champion"] == 1
+        before = client.registry.versions(model_name)
+        with pytest.raises(AirflowSkipException, match="rolls nothing back"):
+            execute(make_rollback(to=1), dag_run(run_type="backfill"))
+        assert client.registry.versions(model_name) == before
         assert events() == []
 
     @pytest.mark.parametrize(

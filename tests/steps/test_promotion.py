@@ -378,3 +378,41 @@ def test_steps_in_any_order_keep_the_alias_right_and_refuse_without_a_trace(
         assert registry.alias(name, "champion") == (champion and champion.version)
         if what == "promote" and (old := before[2]) and champion and old != champion.version:
             assert order_key(champion) > order_key(registry.version(name, old))
+
+
+def test_a_promotion_between_alias_and_entry_leaves_the_ledger_at_the_champion(
+    registry: Registry, model_name: str
+) -> None:
+    """Another promoter comes after the alias was set and before the entry is written, once."""
+    for _ in range(2):
+        registry.ensure_model(model_name)
+        registry.create_version(model_name, "s3://bucket/model", None, {tags.KEY: "k"})
+    for number, day in ((1, "2026-10-01"), (2, "2026-11-01")):
+        registry.tag_version(model_name, number, tags.AS_OF, f"{day}T00:00:00+00:00")
+
+    class Overtaken:
+        """The registry as the slower of two sees it."""
+
+        overtaken = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(registry, name)
+
+        def tag_model(self, name: str, key: str, value: str) -> None:
+            if key.startswith(tags.LEDGER) and not self.overtaken:
+                self.overtaken = True
+                promote(registry, name=model_name, version=2, reason="newer", actor="fast")
+            registry.tag_model(name, key, value)
+
+    promote(Overtaken(), name=model_name, version=1, reason="older", actor="slow")  # type: ignore[arg-type]
+    entries = ledger.history(registry.model_tags(model_name))
+    assert registry.alias(model_name, "champion") == entries[-1].champion == 2
+
+
+def test_a_model_has_one_champion_alias(registry: Registry, model_name: str) -> None:
+    registry.ensure_model(model_name)
+    registry.create_version(model_name, "s3://bucket/model", None, {tags.KEY: "k", tags.AS_OF: "2026-10-01"})
+    promote(registry, name=model_name, version=1, reason="good", actor="me")
+    with pytest.raises(ConfigurationError, match="champion at the alias champion"):
+        promote(registry, name=model_name, version=1, alias="challenger", reason="good", actor="me")
+    assert registry.alias(model_name, "challenger") is None
