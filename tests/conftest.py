@@ -34,7 +34,6 @@ from upath import UPath  # noqa: E402
 
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings  # noqa: E402
 
-
 #: How often each test of faults runs.
 FAULT_ROUNDS = int(os.environ.get("AIRFLOW_MLOPS_FAULT_ROUNDS", "1"))
 _FAULTS = pytest.StashKey[dict[str, dict[str, Any]]]()

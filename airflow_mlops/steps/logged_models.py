@@ -37,8 +37,9 @@ def close_left_open(client: Mlflow, experiment_id: str, key: str) -> None:
     for run_id in left:
         tracking.finish_run(run_id, "KILLED")
     whole = {model.run_id for model in tracking.models(experiment_id, {tags.KEY: key})}
-    for run_id in whole.intersection(left):
-        tracking.finish_run(run_id)
+    for run_id in left:
+        if run_id in whole:
+            tracking.finish_run(run_id)
 
 
 def describe(model: LoggedModel) -> TrainedModel:

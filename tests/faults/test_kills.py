@@ -8,11 +8,11 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 
 import pytest
-from tests.faults.lifecycle import check_settled, lifecycle
 from upath import UPath
 
 from airflow_mlops import _failpoints
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
+from tests.faults.lifecycle import check_settled, lifecycle
 
 #: Places that are passed more than once: among the files of a model, and in evaluation and gate.
 AGAIN = ("upload.after:2", "upload.before:6", "log.before:2", "log.after:3")

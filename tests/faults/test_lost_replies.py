@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 import pytest
-from tests.faults.lifecycle import check_settled, lifecycle, retried
-from tests.faults.proxy import Fault, FaultProxy
 from upath import UPath
 
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
 from airflow_mlops.exceptions import AccessDenied, ConfigurationError, MlopsError
+from tests.faults.lifecycle import check_settled, lifecycle, retried
+from tests.faults.proxy import Fault, FaultProxy
 
 #: Seconds for one request here, so that a hang does not last.
 PATIENCE = 1.5
