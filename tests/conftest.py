@@ -25,7 +25,7 @@ os.makedirs(os.path.join(_HOME, "dags"), exist_ok=True)
 import json  # noqa: E402
 import shutil  # noqa: E402
 import uuid  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Generator, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -37,9 +37,45 @@ from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings  # noqa: E
 from airflow_mlops.core.registry import Registry  # noqa: E402
 from airflow_mlops.testing.registry import InMemoryRegistry  # noqa: E402
 
+#: How often each test of faults runs.
+FAULT_ROUNDS = int(os.environ.get("AIRFLOW_MLOPS_FAULT_ROUNDS", "1"))
+_FAULTS = pytest.StashKey[dict[str, dict[str, Any]]]()
+
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if FAULT_ROUNDS > 1 and metafunc.definition.get_closest_marker("faults"):
+        metafunc.fixturenames.append("fault_round")
+        metafunc.parametrize("fault_round", range(FAULT_ROUNDS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count the repetitions of each test of faults, and those that failed."""
+    report = yield
+    marker = item.get_closest_marker("faults")
+    if marker and (report.when == "call" or report.failed):
+        chosen = item.callspec.params if hasattr(item, "callspec") else {}
+        of = [str(value) for name, value in chosen.items() if name != "fault_round"]
+        case = " ".join([*(marker.args or [item.originalname]), *of])
+        counts = item.config.stash.setdefault(_FAULTS, {})
+        entry = counts.setdefault(case, {"case": case, "repetitions": 0, "violations": 0})
+        entry["repetitions"] += report.when == "call"
+        entry["violations"] += report.failed
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write ``build/test/faults.json``; what another run counted of other cases stays."""
+    if counts := session.config.stash.get(_FAULTS, {}):
+        path = session.config.rootpath / "build/test/faults.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = json.loads(path.read_text()) if path.exists() else []
+        cases = {entry["case"]: entry for entry in before} | counts
+        path.write_text(json.dumps(list(cases.values()), indent=1))
 
 
 @pytest.fixture

@@ -37,6 +37,9 @@ class Tracking(Protocol):
     def finish_run(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run."""
 
+    def open_runs(self, experiment_id: str, with_tags: Mapping[str, str]) -> list[str]:
+        """Runs that carry these tags and were not ended."""
+
     def log(
         self,
         run_id: str,

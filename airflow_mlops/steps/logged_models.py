@@ -25,6 +25,23 @@ def find(client: Mlflow, experiment_id: str, key: str) -> TrainedModel | None:
     return describe(found[0]) if found else None
 
 
+def close_left_open(client: Mlflow, experiment_id: str, key: str) -> None:
+    """End the runs of earlier attempts that were killed: finished if their model is ready, else killed.
+
+    An attempt that still lives loses nothing: it ends its run itself after its model is ready. So either its end
+    comes after ours, or the look at the models, which comes last, sees that its model is ready.
+    """
+    tracking = client.tracking
+    if not (left := tracking.open_runs(experiment_id, {tags.KEY: key})):
+        return
+    for run_id in left:
+        tracking.finish_run(run_id, "KILLED")
+    whole = {model.run_id for model in tracking.models(experiment_id, {tags.KEY: key})}
+    for run_id in left:
+        if run_id in whole:
+            tracking.finish_run(run_id)
+
+
 def describe(model: LoggedModel) -> TrainedModel:
     """A logged model as the steps after training know it."""
     facts = {key: value for key, value in model.tags.items() if key.startswith("mlops.")}
@@ -65,12 +82,13 @@ def log(
         model = tracking.create_model(experiment_id, name.replace(".", "_"), run_id, facts)
         tracking.upload(model.artifact_uri, files)
         upload_text(client, artifacts, {"environment.txt": environment()})
-        tracking.finish_model(model.model_id)
-        tracking.finish_run(run_id)
     except BaseException as error:
         with contextlib.suppress(MlopsError):  # the cause counts, not whether the server still takes the news
             tracking.finish_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
+    # Cut off from here on, the model may be ready: the next attempt sees, and ends the run as what it is.
+    tracking.finish_model(model.model_id)
+    tracking.finish_run(run_id)
     found = _finished(client, experiment_id, facts[tags.KEY])
     if not found:
         raise RegistryError(f"MLflow does not find model {model.model_id} that it just stored: is it a read replica?")

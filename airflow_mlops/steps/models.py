@@ -114,8 +114,9 @@ def environment() -> str:
     """Every installed distribution as ``name==version``, one per line."""
     import importlib.metadata
 
-    found = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
-    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
+    texts = (found.metadata for found in importlib.metadata.distributions())  # parsed anew each time it is asked for
+    versions = {text["Name"].lower(): text["Version"] for text in texts if text["Name"]}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
 
 
 def _requirements() -> list[str]:

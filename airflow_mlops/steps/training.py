@@ -51,6 +51,7 @@ def train(
     key = spec.key(manifest, run.code_version)
     with budget("io"):
         experiment_id = client.tracking.experiment_id(spec.model)
+        logged_models.close_left_open(client, experiment_id, key)
         existing = logged_models.find(client, experiment_id, key)
     if existing:
         return existing

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops._failpoints import around
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.snapshots import DataFile, DataVersion, Manifest, as_scalar, describe_schema
 from airflow_mlops.exceptions import SnapshotError
@@ -139,8 +140,10 @@ def write_snapshot(store: UPath, batches: Iterable[pa.RecordBatch], schema: pa.S
         if _whole(folder):
             return open_snapshot(folder)
         for file in files:
-            publish_file(Path(spool, file.name), folder / file.name)
-        publish_bytes(folder / "manifest.json", json.dumps(manifest.to_json(), indent=1).encode())
+            with around("file"):
+                publish_file(Path(spool, file.name), folder / file.name)
+        with around("manifest"):
+            publish_bytes(folder / "manifest.json", json.dumps(manifest.to_json(), indent=1).encode())
     return Snapshot(folder, manifest)
 
 

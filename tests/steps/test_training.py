@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -253,10 +253,30 @@ def test_an_older_copy_that_ends_last_supersedes_the_younger(
         older = pool.submit(train, slow, snapshot=made, spec=spec)
         assert waiting.created.wait(60)
         younger = train(client, snapshot=made, spec=spec)
+        assert sorted(statuses(client, model_name)) == ["FINISHED", "KILLED"]  # the younger took the older for dead
         waiting.may_finish.set()
         assert older.result().model_id != younger.model_id
+    assert statuses(client, model_name) == ["FINISHED", "FINISHED"]
     assert counted(client, model_name) == [older.result().model_id]
     check_invariants(client, model_name)
+
+
+class LooksEarly(MlflowTracking):
+    """Sees runs open that have ended meanwhile."""
+
+    def open_runs(self, experiment_id: str, with_tags: Mapping[str, str]) -> list[str]:
+        found = self._http.search("/runs/search", {"experiment_ids": [experiment_id]}, "runs")
+        return [run["info"]["run_id"] for run in found]
+
+
+def test_a_run_that_ends_while_another_copy_takes_it_for_dead_stays_finished(
+    client: MlflowClient, snapshot: Callable[..., Snapshot], model_name: str
+) -> None:
+    made, spec = snapshot(), spec_of(model_name)
+    first = train(client, snapshot=made, spec=spec)
+    client.tracking = LooksEarly(client.http)
+    assert train(client, snapshot=made, spec=spec).model_id == first.model_id
+    assert statuses(client, model_name) == ["FINISHED"]
 
 
 def test_of_copies_that_race_one_model_counts(

@@ -47,6 +47,11 @@ class DatabricksTracking:
     def finish_run(self, run_id: str, status: str = "FINISHED") -> None:
         self._mlflow("set_terminated", run_id, status)
 
+    def open_runs(self, experiment_id: str, with_tags: Mapping[str, str]) -> list[str]:
+        wanted = [f"tags.`{key}` = '{value}'" for key, value in with_tags.items()] + ["attributes.status = 'RUNNING'"]
+        pages = self._mlflow.pages("search_runs", experiment_ids=[experiment_id], filter_string=" AND ".join(wanted))
+        return [str(run.info.run_id) for run in pages]
+
     def log(
         self,
         run_id: str,

@@ -90,7 +90,8 @@ class MlflowHttp:
 
     def put_file(self, path: str, data: Any) -> None:
         """Store one artifact through the server's proxy."""
-        self._send("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{path}", repeat=isinstance(data, bytes), content=data)
+        url = f"/api/2.0/mlflow-artifacts/artifacts/{path}"
+        self._json(self._send("PUT", url, repeat=isinstance(data, bytes), content=data))  # a page stored nothing
 
     def get_file(self, path: str) -> Iterator[bytes]:
         """Read one artifact through the server's proxy."""
@@ -164,6 +165,11 @@ class _Named:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, httpx.TransportError):
             raise ServiceUnavailable(f"{self.what}: {error or type(error).__name__}.") from error
+
+
+def collided(error: RegistryError) -> bool:
+    """Whether a row that was to be inserted is there already."""
+    return any(word in str(error).lower() for word in ("unique", "duplicate key"))
 
 
 def _error(answer: httpx.Response) -> tuple[str, str]:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_mlops.clients.mlflow.http import MlflowHttp
+from airflow_mlops._failpoints import around
+from airflow_mlops.clients.mlflow.http import MlflowHttp, collided
 from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.exceptions import NotFound, RegistryError
 
@@ -23,7 +24,8 @@ class MlflowRegistry:
     def ensure_model(self, name: str) -> None:
         if self._model(name) is None:
             try:
-                self._http.post("/registered-models/create", {"name": name})
+                with around("registered_model"):
+                    self._http.post("/registered-models/create", {"name": name})
             except RegistryError as error:
                 if error.code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -35,7 +37,8 @@ class MlflowRegistry:
             body["run_id"] = run_id
         if source.startswith("models:/m-"):
             body["model_id"] = source.removeprefix("models:/")
-        return _version(self._http.post("/model-versions/create", body)["model_version"])
+        with around("version"):
+            return _version(self._http.post("/model-versions/create", body)["model_version"])
 
     def version(self, name: str, version: int) -> ModelVersion:
         return _version(self._http.get("/model-versions/get", name=name, version=str(version))["model_version"])
@@ -54,7 +57,8 @@ class MlflowRegistry:
 
     def tag_version(self, name: str, version: int, key: str, value: str) -> None:
         body = {"name": name, "version": str(version), "key": key, "value": value}
-        self._settle("/model-versions/set-tag", body)
+        with around("tag"):
+            self._settle("/model-versions/set-tag", body)
 
     def alias(self, name: str, alias: str) -> int | None:
         model = self._model(name)
@@ -62,13 +66,15 @@ class MlflowRegistry:
         return next((int(each["version"]) for each in aliases if each["alias"] == alias), None)
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
-        self._settle("/registered-models/alias", {"name": name, "alias": alias, "version": str(version)})
+        with around("alias"):
+            self._settle("/registered-models/alias", {"name": name, "alias": alias, "version": str(version)})
 
     def model_tags(self, name: str) -> dict[str, str]:
         return {tag["key"]: tag["value"] for tag in (self._model(name) or {}).get("tags", [])}
 
     def tag_model(self, name: str, key: str, value: str) -> None:
-        self._settle("/registered-models/set-tag", {"name": name, "key": key, "value": value})
+        with around("ledger"):
+            self._settle("/registered-models/set-tag", {"name": name, "key": key, "value": value})
 
     def _model(self, name: str) -> dict[str, Any] | None:
         try:
@@ -87,8 +93,7 @@ def settle(upsert: Callable[[], object]) -> None:
             upsert()
             return
         except RegistryError as error:
-            collided = any(word in str(error).lower() for word in ("unique", "duplicate key"))
-            if not collided or not left:
+            if not collided(error) or not left:
                 raise
             time.sleep(0.1)
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.clients.mlflow.http import MlflowHttp
+from airflow_mlops._failpoints import around
+from airflow_mlops.clients.mlflow.http import MlflowHttp, collided
 from airflow_mlops.core.tracking import LoggedModel
 from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, NotFound, RegistryError
 
@@ -30,10 +31,10 @@ class MlflowTracking:
         try:
             found = self._http.get("/experiments/get-by-name", experiment_name=name)["experiment"]
         except NotFound:
+            body = {"name": name, "tags": _pairs(_KIND)}
             try:
-                return str(
-                    self._http.post("/experiments/create", {"name": name, "tags": _pairs(_KIND)})["experiment_id"]
-                )
+                with around("experiment"):
+                    return str(self._http.post("/experiments/create", body)["experiment_id"])
             except RegistryError as error:
                 if error.code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -45,14 +46,23 @@ class MlflowTracking:
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         """Start a run; its id and where its artifacts go."""
         body = {"experiment_id": experiment_id, "run_name": name, "start_time": _now(), "tags": _pairs(tags)}
-        info = self._http.post("/runs/create", body)["run"]["info"]
+        with around("run"):
+            info = self._http.post("/runs/create", body)["run"]["info"]
         return str(info["run_id"]), str(info["artifact_uri"])
 
     def artifact_uri(self, run_id: str) -> str:
         return str(self._http.get("/runs/get", run_id=run_id)["run"]["info"]["artifact_uri"])
 
     def finish_run(self, run_id: str, status: str = "FINISHED") -> None:
-        self._http.post("/runs/update", {"run_id": run_id, "status": status, "end_time": _now()}, repeat=True)
+        body = {"run_id": run_id, "status": status, "end_time": _now()}
+        with around("finish"):
+            self._http.post("/runs/update", body, repeat=True)
+
+    def open_runs(self, experiment_id: str, with_tags: Mapping[str, str]) -> list[str]:
+        """Runs that carry these tags and were not ended."""
+        wanted = [f"tags.`{key}` = '{value}'" for key, value in with_tags.items()] + ["attributes.status = 'RUNNING'"]
+        body = {"experiment_ids": [experiment_id], "filter": " AND ".join(wanted), "max_results": 100}
+        return [str(run["info"]["run_id"]) for run in self._http.search("/runs/search", body, "runs")]
 
     def log(
         self,
@@ -68,7 +78,8 @@ class MlflowTracking:
         if model_id:
             points = [{**point, "model_id": model_id} for point in points]
         body = {"run_id": run_id, "params": _pairs(params or {}), "metrics": points, "tags": _pairs(tags or {})}
-        self._http.post("/runs/log-batch", body, repeat=True)
+        with around("log"):
+            self._http.post("/runs/log-batch", body, repeat=True)
 
     def log_dataset(self, run_id: str, *, name: str, digest: str, uri: str, rows: int) -> None:
         """Name the training data on the run; MLflow keeps at most 36 characters of a digest."""
@@ -80,23 +91,34 @@ class MlflowTracking:
             "profile": json.dumps({"num_rows": rows}),
         }
         context = [{"key": "mlflow.data.context", "value": "training"}]
-        self._http.post(
-            "/runs/log-inputs", {"run_id": run_id, "datasets": [{"dataset": dataset, "tags": context}]}, repeat=True
-        )
+        body = {"run_id": run_id, "datasets": [{"dataset": dataset, "tags": context}]}
+        with around("dataset"):
+            self._http.post("/runs/log-inputs", body, repeat=True)
 
     def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> LoggedModel:
         body = {"experiment_id": experiment_id, "name": name, "source_run_id": run_id, "tags": _pairs(tags)}
-        model = _model(self._http.post("/logged-models", body)["model"])
+        with around("model"):
+            model = _model(self._http.post("/logged-models", body)["model"])
         outputs = {"run_id": run_id, "models": [{"model_id": model.model_id, "step": 0}]}
-        self._http.post("/runs/outputs", outputs, repeat=True)
+        with around("output"):
+            self._link(outputs)
         return model
+
+    def _link(self, outputs: dict[str, Any]) -> None:
+        try:
+            self._http.post("/runs/outputs", outputs, repeat=True)
+        except RegistryError as error:
+            if not collided(error):  # the first try had arrived, only its reply was lost
+                raise
 
     def finish_model(self, model_id: str) -> None:
         """Make a logged model visible as ready: all its files are there."""
-        self._http.patch(f"/logged-models/{model_id}", {"model_id": model_id, "status": "LOGGED_MODEL_READY"})
+        with around("ready"):
+            self._http.patch(f"/logged-models/{model_id}", {"model_id": model_id, "status": "LOGGED_MODEL_READY"})
 
     def tag_model(self, model_id: str, tags: Mapping[str, str]) -> None:
-        self._http.patch(f"/logged-models/{model_id}/tags", {"model_id": model_id, "tags": _pairs(tags)})
+        with around("model_tag"):
+            self._http.patch(f"/logged-models/{model_id}/tags", {"model_id": model_id, "tags": _pairs(tags)})
 
     def model(self, model_id: str) -> LoggedModel:
         return _model(self._http.get(f"/logged-models/{model_id}")["model"])
@@ -111,13 +133,16 @@ class MlflowTracking:
     def upload(self, artifact_uri: str, folder: Path) -> None:
         """Copy every file below a folder to a run's or a model's artifacts."""
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            name = file.relative_to(folder).as_posix()
-            if artifact_uri.startswith(_PROXIED):
-                self._http.put_file(f"{artifact_uri.removeprefix(_PROXIED).lstrip('/')}/{name}", file.read_bytes())
-            else:
-                target = _direct(artifact_uri) / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_bytes())
+            with around("upload"):
+                self._upload(artifact_uri, file.relative_to(folder).as_posix(), file.read_bytes())
+
+    def _upload(self, artifact_uri: str, name: str, data: bytes) -> None:
+        if artifact_uri.startswith(_PROXIED):
+            self._http.put_file(f"{artifact_uri.removeprefix(_PROXIED).lstrip('/')}/{name}", data)
+            return
+        target = _direct(artifact_uri) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
 
     def download(self, artifact_uri: str, folder: Path) -> None:
         """Copy all artifacts below a URI into a folder; names that leave the folder are refused."""
