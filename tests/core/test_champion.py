@@ -116,3 +116,34 @@ def test_a_version_that_somebody_registered_by_hand_tells_nothing_and_is_left_ou
     found = find_champion(registry_with({}, champion=1), candidate())
     assert found.excluded is not None
     assert "another split of the data" in found.excluded
+
+
+def test_an_old_run_that_is_cleared_meets_the_champion_before_the_one_that_knows_its_test() -> None:
+    """Version 3 was trained on the test's rows, version 2 is retracted, version 1 is the newest that is fair."""
+
+    def timed(key: str, month: int, **more: str) -> dict[str, str]:
+        day = f"2026-{month:02}-01T00:00:00+00:00"
+        ends = {tags.AS_OF: day, tags.APPROVED: day, tags.TRAIN_END: f"2026-{month - 1:02}-01T00:00:00+00:00"}
+        return facts(key, **ends, **more)
+
+    registry = registry_with(timed("a", 6), timed("b", 7, **{tags.RETRACTED: "x"}), timed("c", 12), champion=3)
+    ours = {tags.AS_OF: "2026-08-01T00:00:00+00:00", tags.TEST_START: "2026-07-01T00:00:00+00:00"}
+    found = find_champion(registry, candidate(**ours))
+    assert found.version is not None
+    assert (found.version.version, found.excluded) == (1, None)
+
+
+def test_a_champion_that_was_deleted_is_told_and_no_error() -> None:
+    registry = registry_with(facts("a"))
+    ledger.record(
+        registry,
+        NAME,
+        champion=7,
+        as_of="2026-09-01T00:00:00+00:00",
+        at=datetime(2026, 9, 1, tzinfo=UTC),
+        actor="test",
+        reason="",
+        evidence={},
+    )
+    found = find_champion(registry, candidate(), run_type="backfill")
+    assert (found.version, found.excluded) == (None, "Version 7, the champion, was deleted.")
