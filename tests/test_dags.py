@@ -141,6 +141,13 @@ def test_a_worker_builds_only_the_dag_of_its_task(two_projects: Path, monkeypatc
         ("lookback: 255d", "lookbak: 255d", "window: .*lookbak"),
         ("at_least:", "at_leest:", "gate: .*at_leest"),
         (
+            "gate:\n  metric: roc_auc",
+            "gate:\n  metric: log_loss",
+            "gate.metric log_loss is not evaluation.metric roc_auc",
+        ),
+        ("not_worse: { log_loss", "not_worse: { brier", "gate.not_worse names brier"),
+        ("secondary: [log_loss]", "secondary: [log_loss, mae]", "mae is no metric of a classification"),
+        (
             "    callable: projects.flight_delays.weather",
             "    files: a\n    sql: b",
             "sources.weather: .*exactly one of",
