@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core import tags
 from airflow_mlops.core.champion import Champion, find_champion
 from airflow_mlops.core.evaluation import Evaluation, evaluate, fit_baseline
+from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.snapshots import digest
 from airflow_mlops.core.training import TrainedModel, TrainingSpec
 from airflow_mlops.exceptions import ConfigurationError, TrainingError
@@ -119,15 +120,16 @@ def classes_of(estimator: Any, spec: TrainingSpec) -> list[Any] | None:
 
 def predict(estimator: Any, spec: TrainingSpec, inputs: Any) -> np.ndarray:
     """P(second class) of a binary classifier, a column per class of a wider one, values otherwise."""
-    if spec.task != "classification":
-        values: np.ndarray = estimator.predict(inputs)
-        return values
-    if not hasattr(estimator, "predict_proba"):
+    classifies = spec.task == "classification"
+    if classifies and not hasattr(estimator, "predict_proba"):
         raise TrainingError(
             f"Model {spec.model}: {type(estimator).__name__} has no predict_proba: wrap it in CalibratedClassifierCV."
         )
-    probabilities: np.ndarray = estimator.predict_proba(inputs)
-    return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
+    try:
+        values: np.ndarray = estimator.predict_proba(inputs) if classifies else estimator.predict(inputs)
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"Model {spec.model}: the prediction failed: {redact(error)}.") from None
+    return values[:, 1] if classifies and values.shape[1] == 2 else values
 
 
 def _champion_prediction(
@@ -161,7 +163,7 @@ def _encoded(rows: pa.Table, spec: TrainingSpec, classes: list[Any] | None) -> p
     unknown = {label for label in labels if label not in numbers}
     if unknown:
         raise TrainingError(
-            f"Model {spec.model}: the test holds classes that the training did not: {sorted(map(str, unknown))}."
+            f"Model {spec.model}: the test holds {len(unknown)} classes of {spec.target} that the training did not."
         )
     return rows.set_column(rows.column_names.index(spec.target), spec.target, [[numbers[label] for label in labels]])
 

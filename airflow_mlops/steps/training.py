@@ -121,7 +121,7 @@ def fit(estimator: Any, rows: pd.DataFrame, target: np.ndarray | None, spec: Tra
 
     if spec.task == "classification" and target is not None and len(np.unique(target)) < 2:
         raise TrainingError(
-            f"Model {spec.model}: target {spec.target} has one class in the training window, {target[0]!r}."
+            f"Model {spec.model}: target {spec.target} has one class in the training window: nothing to tell apart."
         )
     try:
         with threadpool_limits(limits=threads):

@@ -59,9 +59,6 @@ class DatabricksClient:
         self._mlflow("search_experiments", max_results=1)
         return self._mlflow.version()
 
-    def model_url(self, experiment_id: str, model_id: str) -> str:
-        return self._page(f"ml/experiments/{experiment_id}/models/{model_id}")
-
     def run_url(self, experiment_id: str, run_id: str) -> str:
         return self._page(f"ml/experiments/{experiment_id}/runs/{run_id}")
 

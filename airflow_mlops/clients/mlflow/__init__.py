@@ -31,9 +31,6 @@ class MlflowClient:
         """Version of the server; the cheapest proof that URL and credentials are right."""
         return self.http.text("/version").strip()
 
-    def model_url(self, experiment_id: str, model_id: str) -> str:
-        return f"{self.settings.ui}/#/experiments/{experiment_id}/models/{model_id}"
-
     def run_url(self, experiment_id: str, run_id: str) -> str:
         return f"{self.settings.ui}/#/experiments/{experiment_id}/runs/{run_id}"
 

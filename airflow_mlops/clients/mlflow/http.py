@@ -74,9 +74,6 @@ class MlflowHttp:
     def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._json(self._send("PATCH", _API + path, repeat=True, json=body))
 
-    def delete(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._json(self._send("DELETE", _API + path, repeat=True, json=body))
-
     def search(self, path: str, body: dict[str, Any], key: str) -> list[dict[str, Any]]:
         """All pages of a POST search."""
         found: list[dict[str, Any]] = []
