@@ -8,6 +8,7 @@
     ├── DataError (ValueError)      a retry cannot help: fail, with the reason
     │   ├── ConfigurationError      a name, a parameter or a project file is wrong
     │   ├── NotEnoughData           nothing is wrong, this date has too little behind it: skip
+    │   ├── GateRefused             nothing is wrong, the gate said no to this model: skip
     │   ├── SnapshotError           a snapshot is missing, incomplete or not what its manifest says
     │   ├── SuiteError              an expectation suite cannot be trusted to check what it says
     │   ├── ValidationFailed        the data broke a blocking expectation
@@ -17,6 +18,7 @@
     └── SecurityError               refuse, never retry
         ├── AccessDenied            401 or 403
         ├── UntrustedModel          a model file names types outside the allow-list
+        ├── UntrustedRecord         a record names code or a source that the author of the DAG did not name
         └── DigestMismatch          bytes are not the bytes that were registered
 
 The first line of a message says what, which model or column, and what to do next.
@@ -47,6 +49,10 @@ class ConfigurationError(DataError):
 
 class NotEnoughData(DataError):
     """The window holds too few rows to say anything; Airflow skips the task."""
+
+
+class GateRefused(DataError):
+    """The gate did not accept a model that was to be promoted; Airflow skips the task."""
 
 
 class SnapshotError(DataError):
@@ -87,6 +93,10 @@ class AccessDenied(SecurityError):
 
 class UntrustedModel(SecurityError):
     """A model file holds types that neither our allow-list nor the project names."""
+
+
+class UntrustedRecord(SecurityError):
+    """A record names code or a source that the author of the DAG did not name."""
 
 
 class DigestMismatch(SecurityError):

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_mlops.core import ledger, tags
 from airflow_mlops.core.promotion import eligible, order_key
 from airflow_mlops.core.registry import ModelVersion, Registry
+from airflow_mlops.core.run_types import historical
 from airflow_mlops.core.training import TrainedModel
 from airflow_mlops.core.windows import instant
 from airflow_mlops.exceptions import NotFound
@@ -29,7 +30,7 @@ def find_champion(
 ) -> Champion:
     """The champion of now for a live run, the one in force at the as-of (by the ledger) for a backfill."""
     name = candidate.model
-    if run_type == "backfill":
+    if historical(run_type):
         entries = ledger.history(registry.model_tags(name))
         number = ledger.in_force_at(entries, instant(candidate.facts[tags.AS_OF]))
     else:

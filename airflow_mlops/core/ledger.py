@@ -13,6 +13,7 @@ from airflow_mlops.core.pins import pinned
 from airflow_mlops.core.registry import Registry
 from airflow_mlops.core.snapshots import digest
 from airflow_mlops.core.windows import instant
+from airflow_mlops.exceptions import RegistryError
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,17 @@ class LedgerEntry:
 
 def history(model_tags: Mapping[str, str]) -> list[LedgerEntry]:
     """All entries, oldest first."""
-    texts = (value for key, value in model_tags.items() if key.startswith(tags.LEDGER))
-    return sorted((LedgerEntry(**json.loads(text)) for text in texts), key=lambda e: (e.sequence, e.at))
+    found = (_read(key, value) for key, value in model_tags.items() if key.startswith(tags.LEDGER))
+    return sorted(found, key=lambda e: (e.sequence, e.at))
+
+
+def _read(tag: str, text: str) -> LedgerEntry:
+    try:
+        return LedgerEntry(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise RegistryError(
+            f"The tag {tag} holds no entry of the ledger ({error}): somebody wrote it by hand."
+        ) from error
 
 
 def in_force_at(entries: list[LedgerEntry], moment: datetime) -> int | None:

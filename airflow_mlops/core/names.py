@@ -10,6 +10,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 
+def is_name(name: object) -> bool:
+    """Whether it is a name that we give.
+
+    >>> is_name("flight_delays"), is_name("another's model")
+    (True, False)
+    """
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: object, what: str = "model") -> str:
     """Return the name, or say what is wrong with it.
 
@@ -20,7 +29,7 @@ def check_name(name: object, what: str = "model") -> str:
     ...
     airflow_mlops.exceptions.ConfigurationError: Model name '../etc' is not allowed: use 1 to 128 ...
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_name(name):
         raise ConfigurationError(
             f"{what.capitalize()} name {name!r} is not allowed: use 1 to 128 letters, digits, '.', '_' or '-', "
             "starting with a letter or a digit."

@@ -33,7 +33,10 @@ def pin_of(model_tags: Mapping[str, str]) -> Pin | None:
     >>> pin_of({tags.PINNED: Pin(None, "ada", "it is over", "2026-11-02T00:00:00+00:00").tag_value})
     """
     text = model_tags.get(tags.PINNED)
-    pin = Pin(**json.loads(text)) if text else None
+    try:
+        pin = Pin(**json.loads(text)) if text else None
+    except (TypeError, ValueError) as error:
+        raise RegistryError(f"The tag {tags.PINNED} holds no pin ({error}): pin a version again.") from error
     return pin if pin and pin.version is not None else None
 
 

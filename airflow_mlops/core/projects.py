@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -64,6 +64,7 @@ class SourceSection(_Section):
     kwargs: dict[str, Any] = Field({}, description="Further arguments of the callable")
     order_by: list[str] = Field([], description="Columns that put the rows in order (sql, callable)")
     event_time: str | None = Field(None, description="Column with the time of each row")
+    key: list[str] = Field([], description="Of the rows that share these columns the one that became known last counts")
     min_rows: int = Field(1, ge=1, description="Fewer rows than this skip the date with a reason")
 
     def source(self) -> dict[str, Any]:
@@ -116,6 +117,16 @@ class EvaluationSection(_Section):
     baseline: list[str] = Field([], description="Columns of the simple baseline: the shrunken mean of each group")
 
 
+class BacktestSection(_Section):
+    """What the backtest asks of the models of the past; periods are those of the schedule."""
+
+    cadences: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, description="How often to retrain, in periods, such as 1, 3 and 6 months", min_length=1
+    )
+    max_age: int | None = Field(default=None, ge=0, description="Oldest models to ask, in periods")
+    margin: float | None = Field(default=None, gt=0, description="Smallest gain of the metric that would matter")
+
+
 class Project(_Section):
     """One model's project file."""
 
@@ -132,6 +143,10 @@ class Project(_Section):
     training: TrainingSection
     evaluation: EvaluationSection
     gate: Annotated[dict[str, Any], AfterValidator(_policy)] = Field(description="Arguments of GatePolicy")
+    promote_backfills: Literal["never", "if_newer"] = Field(
+        "never", description="Whether a backfill may register and promote a model newer than every approved version"
+    )
+    backtest: BacktestSection = BacktestSection()
 
     @model_validator(mode="after")
     def _gate_reads_what_is_measured(self) -> Project:
@@ -143,6 +158,13 @@ class Project(_Section):
         unknown = sorted({*compared, *policy.at_least, *policy.at_most} - set(METRICS[self.training.task]))
         if unknown:
             raise ValueError(f"{', '.join(unknown)} is no metric of a {self.training.task}")
+        return self
+
+    @model_validator(mode="after")
+    def _corrections_have_a_time(self) -> Project:
+        keyed = [name for name, source in self.sources.items() if source.key]
+        if keyed and not self.window.get("knowledge_time"):
+            raise ValueError(f"sources.{keyed[0]}.key: of its rows the last known counts: add window.knowledge_time")
         return self
 
     @property

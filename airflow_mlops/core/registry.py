@@ -37,6 +37,9 @@ class ModelVersion:
 class Registry(Protocol):
     """A model registry without compare-and-swap: MLflow's, or the in-memory twin for tests."""
 
+    def names(self) -> list[str]:
+        """All registered models, by name."""
+
     def ensure_model(self, name: str) -> None:
         """Create the registered model unless it is there."""
 

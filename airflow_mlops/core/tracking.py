@@ -22,11 +22,28 @@ class LoggedModel:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run, whoever started it.
+
+    :param status: MLflow's word: RUNNING, SCHEDULED, FINISHED, FAILED or KILLED
+    :param model_ids: the models that it logged
+    """
+
+    run_id: str
+    experiment_id: str
+    status: str
+    model_ids: tuple[str, ...] = ()
+
+
 class Tracking(Protocol):
     """The tracking half of MLflow; neither runs nor models have a unique name there, so creates are sent once."""
 
     def experiment_id(self, name: str) -> str:
         """Id of an experiment, created if it is not there."""
+
+    def find_experiment(self, name: str) -> str | None:
+        """Id of an experiment, for those who only read."""
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         """Start a run; its id and where its artifacts go."""
@@ -39,6 +56,12 @@ class Tracking(Protocol):
 
     def open_runs(self, experiment_id: str, with_tags: Mapping[str, str]) -> list[str]:
         """Runs that carry these tags and were not ended."""
+
+    def run(self, run_id: str) -> TrackedRun:
+        """One run. Raises NotFound."""
+
+    def newest_run(self, experiment: str, with_tags: Mapping[str, str]) -> str | None:
+        """Id of the run of a named experiment that carries these tags and was started last; creates nothing."""
 
     def log(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_mlops.core import tags
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.names import check_name
+from airflow_mlops.core.run_types import historical
 from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
 from airflow_mlops.exceptions import ConfigurationError, TrainingError
 
@@ -92,7 +93,8 @@ class TrainingSpec:
 class RunFacts:
     """What a training should know of the run that it is part of; unknown outside Airflow.
 
-    :param run_type: ``backfill`` makes a historical model, everything else is live
+    :param run_type: ``backfill`` and ``reprocessed`` make a historical model
+    :param parent: ``model_id`` of the model whose record this training overrides
     """
 
     run_type: str = "live"
@@ -100,6 +102,7 @@ class RunFacts:
     code_version: str = tags.UNKNOWN
     owner: str = tags.UNKNOWN
     note: str = ""
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,8 @@ class TrainedModel:
         return list(json.loads(self.facts[tags.FEATURES]))
 
     def may_be_marked(self, run_type: str) -> bool:
-        """Whether a run may write its figures and verdict on it: a backfill leaves a live run's model alone."""
-        return run_type != "backfill" or self.facts.get(tags.RUN_TYPE) == "backfill"
+        """Whether a run may write its figures and verdict on it: one about the past leaves a live run's model alone."""
+        return not historical(run_type) or historical(self.facts.get(tags.RUN_TYPE))
 
     def to_json(self) -> dict[str, Any]:
         shown = {name: self.facts.get(f"mlops.{name}") for name in ("as_of", "data_version", "train_rows", "run_type")}
@@ -163,4 +166,5 @@ def training_facts(manifest: Manifest, uri: str, spec: TrainingSpec, run: RunFac
         tags.OWNER: run.owner,
         tags.NOTE: run.note or tags.UNKNOWN,
         **{name: end.isoformat() if end else tags.UNKNOWN for name, end in ends.items()},
+        **({tags.PARENT: run.parent} if run.parent else {}),
     }

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from airflow_mlops.exceptions import ConfigurationError
+from airflow_mlops.exceptions import ConfigurationError, NotEnoughData
 
 _SPAN = re.compile(r"(\d{1,6})\s*([hdw])")
 _UNIT = {"h": "hours", "d": "days", "w": "weeks"}
@@ -37,7 +37,8 @@ def instant(value: str | date | datetime, what: str = "as_of") -> datetime:
             ) from error
     elif not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
-    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    utc = (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    return datetime.fromisoformat(utc.isoformat())  # a plain datetime: pendulum's, of Airflow, divides otherwise
 
 
 def resolve_as_of(
@@ -143,7 +144,8 @@ class TrainingWindow:
 
     Read backwards from the as-of: ``label_delay`` (labels are not in yet), ``test``, ``validation``, ``gap`` (so that
     no training row is a neighbour of a test row), then ``lookback``; or everything since ``start`` (expanding).
-    ``knowledge_time`` names a column: rows that became known at or after the as-of are left out.
+    ``knowledge_time`` names a column: rows that became known at or after the as-of are left out. Where a source names
+    its ``key`` too, a later row of the same key corrects an earlier one.
 
     >>> window = TrainingWindow(lookback="10d", test="2d", label_delay="1d", gap="1d")
     >>> bounds = window.at(datetime(2026, 11, 21, tzinfo=UTC))
@@ -175,7 +177,10 @@ class TrainingWindow:
             raise ConfigurationError(f"Training window {dict(data)!r}: {error}.") from error
 
     def at(self, as_of: datetime) -> Windows:
-        """The windows of one as-of; the same as-of always gives the same windows."""
+        """The windows of one as-of; the same as-of always gives the same windows.
+
+        :raises NotEnoughData: the training range of an expanding window has not begun yet
+        """
         try:
             zone = ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError) as error:
@@ -189,8 +194,11 @@ class TrainingWindow:
         train_start = (
             Span(self.lookback).before(train_end, zone) if self.lookback else instant(self.start or "", "start")
         )
-        if not train_start < train_end <= held_out <= test_start < test_end <= as_of:
-            raise ConfigurationError(
+        ordered = train_end <= held_out <= test_start < test_end <= as_of
+        if not (ordered and train_start < train_end):
+            # Of an expanding window only the date is at fault: a later one has something behind it.
+            kind = NotEnoughData if ordered and self.start else ConfigurationError
+            raise kind(
                 f"The training window is empty at {as_of.isoformat()}: train [{train_start.isoformat()}, "
                 f"{train_end.isoformat()}), test [{test_start.isoformat()}, {test_end.isoformat()})."
             )

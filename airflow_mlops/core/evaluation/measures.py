@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from airflow_mlops.core.evaluation.formulas import Array, Statistic
 
 
+Guess = Literal["mean", "median"]
+
+
 @dataclass(frozen=True)
 class Metric:
     """What a number is called, which way is better, and how it comes about.
@@ -23,6 +26,7 @@ class Metric:
     :param statistic: from labels and predictions to a function of row weights: what all weights share is done once
     :param rows: for a mean over rows: the value of each
     :param binary: it needs exactly two classes
+    :param guess: the constant that does best by it, which a baseline predicts
     """
 
     label: str
@@ -30,6 +34,7 @@ class Metric:
     statistic: Callable[[Array, Array], Statistic]
     rows: Callable[[Array, Array], Array] | None = None
     binary: bool = False
+    guess: Guess = "mean"
 
 
 def mean_over_rows(
@@ -38,6 +43,7 @@ def mean_over_rows(
     rows: Callable[[Array, Array], Array],
     *,
     binary: bool = False,
+    guess: Guess = "mean",
 ) -> Metric:
     """A metric that is the mean of one value per row."""
 
@@ -45,7 +51,7 @@ def mean_over_rows(
         values = rows(y, prediction)
         return lambda weights: formulas.mean(values, weights)
 
-    return Metric(label, better, statistic, rows, binary)
+    return Metric(label, better, statistic, rows, binary, guess)
 
 
 def metrics(task: str, y: Any, prediction: Any) -> dict[str, float]:
@@ -145,7 +151,7 @@ METRICS: Final[dict[str, dict[str, Metric]]] = {
         "mean_prediction": mean_over_rows("mean prediction", None, lambda y, p: p, binary=True),
     },
     "regression": {
-        "mae": mean_over_rows("mean absolute error", "lower", lambda y, p: abs(p - y)),
+        "mae": mean_over_rows("mean absolute error", "lower", lambda y, p: abs(p - y), guess="median"),
         "rmse": Metric("root mean squared error", "lower", formulas.rmse),
         "r2": Metric("R²", "higher", formulas.r2),
         "mean_error": mean_over_rows("mean error", None, lambda y, p: p - y),

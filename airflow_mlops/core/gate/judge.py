@@ -13,6 +13,7 @@ from airflow_mlops.core.evaluation import Comparison, Evaluation, label
 from airflow_mlops.core.evaluation.measures import find
 from airflow_mlops.core.gate.sentences import champion_name, sample, show, told
 from airflow_mlops.core.gate.verdict import Check, Decision, Status, Verdict
+from airflow_mlops.core.run_types import historical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +28,11 @@ _HOW: Final = {
     "refresh": " as a refresh",
     "worse": " as worse",
     "not_better": " as not better",
+}
+#: What a verdict about the past begins with.
+_PAST: Final = {
+    "backfill": "Historical, not registered.",
+    "reprocessed": "Historical, not approved: relabelled by reprocess.",
 }
 _BOUNDS: Final = ("candidate", "other", "difference", "lower", "upper", "se", "minimum_detectable", "alpha")
 
@@ -60,8 +66,8 @@ def judge(evaluation: Evaluation, policy: GatePolicy, *, run_type: str = "live",
     decisive = next((found for found in findings if found.decision), findings[-1])
     decision = decisive.decision or "inconclusive"
     how = _WORDS[decision] + _HOW.get(decisive.reason_code, "")
-    if run_type == "backfill":
-        how = f"Historical, not registered. {how.replace(_HOW['first_champion'], ' by itself')}"
+    if historical(run_type):
+        how = f"{_PAST[run_type]} {how.replace(_HOW['first_champion'], ' by itself')}"
     checks = tuple(found.check for found in findings)
     return Verdict(decision, decisive.reason_code, f"{how}: {decisive.check.reason}", checks, run_type, as_of)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.evaluation import label
+from airflow_mlops.core.evaluation import higher_is_better, label
 
 if TYPE_CHECKING:
     from airflow_mlops.core.evaluation import Comparison, Evaluation
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 def told(comparison: Comparison, other: str, evaluation: Evaluation) -> str:
     """A comparison as one sentence."""
+    # Positive is better: where lower values are, the two values' own difference has the other sign.
+    what = "difference" if higher_is_better(comparison.metric) else "gain"
     note = f" ({comparison.note})" if comparison.note else ""
     return (
         f"{label(comparison.metric)} {show(comparison.candidate)} against {show(comparison.other)} of {other} on the "
-        f"same {sample(evaluation)}; the difference {show(comparison.difference, '+')} lies in "
+        f"same {sample(evaluation)}; the {what} {show(comparison.difference, '+')} lies in "
         f"[{show(comparison.lower, '+')}, {show(comparison.upper, '+')}], and the smallest this test could "
         f"have seen is {show(comparison.minimum_detectable)}{note}."
     )

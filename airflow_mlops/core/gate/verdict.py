@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_mlops.core.run_types import historical
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,8 +47,8 @@ class Verdict:
 
     @property
     def historical(self) -> bool:
-        """Whether a backfill asked: its models are judged, and registered only on request."""
-        return self.run_type == "backfill"
+        """Whether a run about the past asked: its models are judged, and registered only on request."""
+        return historical(self.run_type)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "checks": [asdict(check) for check in self.checks], "historical": self.historical}
