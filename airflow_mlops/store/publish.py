@@ -20,7 +20,7 @@ def is_local(path: UPath) -> bool:
 def publish_bytes(path: UPath, data: bytes) -> None:
     """Write ``data`` at ``path``: a rename on a local disk, one PUT on an object store."""
     if not is_local(path):
-        path.write_bytes(data)
+        path.fs.pipe_file(path.path, data)
         return
     target = Path(path.path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +31,8 @@ def publish_bytes(path: UPath, data: bytes) -> None:
 def publish_file(source: Path, path: UPath) -> None:
     """Copy a finished local file to ``path`` under the same promise."""
     if not is_local(path):
-        with source.open("rb") as reader, path.open("wb") as writer:
-            shutil.copyfileobj(reader, writer, 1 << 20)
+        # Not through an open file: closing it would make visible what was written before an error.
+        path.fs.put_file(str(source), path.path)
         return
     target = Path(path.path)
     target.parent.mkdir(parents=True, exist_ok=True)

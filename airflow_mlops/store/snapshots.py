@@ -72,6 +72,26 @@ class Snapshot:
         for path in self._files:
             yield from pq.ParquetFile(path).iter_batches(batch_size=ROW_GROUP, columns=columns)
 
+    def verify(self) -> None:
+        """Hash every row again.
+
+        :raises SnapshotError: the rows are not those of the data version
+        """
+        import pyarrow as pa
+
+        recorded = {column["name"]: column["type"] for column in self.manifest.schema}
+        version: DataVersion | None = None
+        for batch in self.batches():
+            types = [_as_hashed(field.type, recorded.get(field.name, "")) for field in batch.schema]
+            batch = batch.cast(pa.schema(list(zip(batch.schema.names, types, strict=True))))
+            version = version or DataVersion(batch.schema)
+            version.update(batch)
+        if version and version.hexdigest() != self.manifest.data_version:
+            raise SnapshotError(
+                f"The rows of snapshot {self.uri} are not those of its data version "
+                f"{self.manifest.data_version[:12]}: they were changed after it was written."
+            )
+
     def _check_columns(self, wanted: list[str]) -> None:
         known = [column["name"] for column in self.manifest.schema]
         missing = sorted(set(wanted) - set(known))
@@ -174,6 +194,14 @@ def _whole_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
             yield from table.slice(0, ROW_GROUP).combine_chunks().to_batches()
             waiting, held = table.slice(ROW_GROUP).to_batches(), held - ROW_GROUP
     yield from pa.Table.from_batches(waiting, schema).combine_chunks().to_batches()
+
+
+def _as_hashed(found: pa.DataType, recorded: str) -> pa.DataType:
+    """The type that the data version saw: Parquet knows neither seconds nor date64, and gives finer ones back."""
+    import pyarrow as pa
+
+    coarser = (pa.date64(), pa.time32("s"), pa.timestamp("s", getattr(found, "tz", None)))
+    return next((type_ for type_ in coarser if str(type_) == recorded), found)
 
 
 def _difference(expected: pa.Schema, found: pa.Schema) -> str:

@@ -107,7 +107,9 @@ def test_neither_the_environment_nor_a_global_uri_is_touched(
 
     before = dict(os.environ)
     databricks.server_version()
-    databricks.tracking.experiment_id(name)
+    assert databricks.tracking.find_experiment(name) is None
+    made = databricks.tracking.experiment_id(name)
+    assert databricks.tracking.find_experiment(name) == made
     databricks.registry.ensure_model(name)
     assert dict(os.environ) == before
     assert mlflow_uri not in (mlflow.get_tracking_uri(), mlflow.get_registry_uri())

@@ -97,6 +97,37 @@ def test_a_read_is_repeated_until_the_server_is_back(scripted: Callable[..., Scr
     assert len(server.seen) == 3
 
 
+def test_after_a_request_that_was_given_up_the_next_one_is_tried_once(scripted: Callable[..., Scripted]) -> None:
+    away = error(503, "X")
+    server = scripted(away, away, away, away, MODEL, away, MODEL)
+    with MlflowClient(MlflowSettings(server.url)) as client:
+        for seen in (3, 4):
+            with pytest.raises(ServiceUnavailable, match="A retry goes on from here"):
+                client.registry.model_tags("m")
+            assert len(server.seen) == seen
+        client.registry.model_tags("m")  # it is back: the next fault is repeated again
+        client.registry.model_tags("m")
+    assert len(server.seen) == 7
+
+
+def test_a_task_gives_up_within_half_a_minute() -> None:
+    """All tries of a request, the pauses between them, and one more request: to close a run, or to look again."""
+    settings = MlflowSettings("http://mlflow")
+    pauses = sum(2.0**number / 2 for number in range(settings.retries))
+    assert (settings.retries + 2) * settings.timeout + pauses <= 30
+
+
+def test_a_model_whose_creation_lost_its_reply_is_looked_for(scripted: Callable[..., Scripted]) -> None:
+    missing = error(404, "RESOURCE_DOES_NOT_EXIST")
+    there, gone = scripted(missing, missing, 0.0, MODEL), scripted(missing, missing, 0.0, missing)
+    with MlflowClient(MlflowSettings(there.url)) as client:
+        client.registry.ensure_model("m")
+    with MlflowClient(MlflowSettings(gone.url)) as client, pytest.raises(ServiceUnavailable):
+        client.registry.ensure_model("m")
+    for server in (there, gone):
+        assert [method for method, *_ in server.seen] == ["GET", "GET", "POST", "GET"]
+
+
 @pytest.mark.parametrize("fault", [error(503, "X"), error(429, "X"), 0.0], ids=["503", "429", "dropped"])
 def test_a_create_is_sent_once_whatever_happens(scripted: Callable[..., Scripted], fault: Answer | float) -> None:
     server = scripted(fault)
@@ -112,6 +143,7 @@ def test_a_create_is_sent_once_whatever_happens(scripted: Callable[..., Scripted
         (error(403, "PERMISSION_DENIED"), AccessDenied, "credentials"),
         (error(404, "RESOURCE_DOES_NOT_EXIST"), NotFound, "404"),
         (error(400, "INVALID_PARAMETER_VALUE", "bad name"), RegistryError, "bad name"),
+        (error(400, "BAD_REQUEST", "QueuePool limit of size 5 overflow 10 reached"), ServiceUnavailable, "QueuePool"),
         (error(500, "INTERNAL_ERROR"), ServiceUnavailable, "500"),
         (HTML, ConfigurationError, "login page"),
         ((302, "text/html", b""), ConfigurationError, "redirect"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_mlops.clients.databricks.calls import MlflowCalls
-from airflow_mlops.clients.mlflow.registry import settle
+from airflow_mlops.clients.mlflow.http import settle
 from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.exceptions import NotFound, RegistryError
 
@@ -19,6 +19,9 @@ class DatabricksRegistry:
 
     def __init__(self, mlflow: MlflowCalls) -> None:
         self._mlflow = mlflow
+
+    def names(self) -> list[str]:
+        return sorted(str(model.name) for model in self._mlflow.pages("search_registered_models", max_results=100))
 
     def ensure_model(self, name: str) -> None:
         if self._model(name) is None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops.clients.databricks.calls import MlflowCalls
-from airflow_mlops.core.tracking import LoggedModel
+from airflow_mlops.clients.mlflow.http import settle
+from airflow_mlops.core.tracking import LoggedModel, TrackedRun
 from airflow_mlops.exceptions import ConfigurationError, RegistryError
 
 #: A workspace names experiments by their path in it.
@@ -23,7 +24,7 @@ class DatabricksTracking:
         self._mlflow = mlflow
 
     def experiment_id(self, name: str) -> str:
-        path = name if name.startswith("/") else f"{_FOLDER}/{name}"
+        path = _path(name)
         found = self._mlflow("get_experiment_by_name", path)
         if found is None:
             try:
@@ -35,6 +36,10 @@ class DatabricksTracking:
         if found.lifecycle_stage == "deleted":
             raise ConfigurationError(f"MLflow experiment {path!r} was deleted: restore it, or choose another name.")
         return str(found.experiment_id)
+
+    def find_experiment(self, name: str) -> str | None:
+        found = self._mlflow("get_experiment_by_name", _path(name))
+        return None if found is None else str(found.experiment_id)
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         body = {"experiment_id": experiment_id, "run_name": name, "start_time": _now(), "tags": _pairs(tags)}
@@ -51,6 +56,29 @@ class DatabricksTracking:
         wanted = [f"tags.`{key}` = '{value}'" for key, value in with_tags.items()] + ["attributes.status = 'RUNNING'"]
         pages = self._mlflow.pages("search_runs", experiment_ids=[experiment_id], filter_string=" AND ".join(wanted))
         return [str(run.info.run_id) for run in pages]
+
+    def run(self, run_id: str) -> TrackedRun:
+        found = self._mlflow("get_run", run_id)
+        models = found.outputs.model_outputs if found.outputs else []
+        return TrackedRun(
+            str(found.info.run_id),
+            str(found.info.experiment_id),
+            str(found.info.status),
+            tuple(str(model.model_id) for model in models),
+        )
+
+    def newest_run(self, experiment: str, with_tags: Mapping[str, str]) -> str | None:
+        found = self._mlflow("get_experiment_by_name", _path(experiment))
+        if found is None:
+            return None
+        runs = self._mlflow(
+            "search_runs",
+            [found.experiment_id],
+            " AND ".join(f"tags.`{key}` = '{value}'" for key, value in with_tags.items()),
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        return str(runs[0].info.run_id) if runs else None
 
     def log(
         self,
@@ -77,7 +105,8 @@ class DatabricksTracking:
 
         source, profile = json.dumps({"uri": uri}), json.dumps({"num_rows": rows})
         dataset = Dataset(name, digest[:32], "snapshot", source, profile=profile)
-        self._mlflow("log_inputs", run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        settle(lambda: self._mlflow("log_inputs", run_id, inputs))
 
     def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> LoggedModel:
         body = {"experiment_id": experiment_id, "name": name, "source_run_id": run_id, "tags": _pairs(tags)}
@@ -107,6 +136,10 @@ class DatabricksTracking:
     def download(self, artifact_uri: str, folder: Path) -> None:
         with self._mlflow.errors("the download of files"):
             self._mlflow.files(artifact_uri).download_artifacts("", dst_path=str(folder))
+
+
+def _path(name: str) -> str:
+    return name if name.startswith("/") else f"{_FOLDER}/{name}"
 
 
 def _pairs(values: Mapping[str, Any]) -> list[dict[str, str]]:

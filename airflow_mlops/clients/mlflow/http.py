@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,10 @@ import httpx
 from airflow_mlops.exceptions import AccessDenied, ConfigurationError, NotFound, RegistryError, ServiceUnavailable
 
 _API = "/api/2.0/mlflow"
+#: Concurrent first writers of one row collide on its key and get a 400; the next try finds it there.
+_COLLISIONS = 5
 _AGAIN = {408, 429, 500, 502, 503, 504}
+_LATER = "Is the server up, and the connection's host right? A retry goes on from here."
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class MlflowSettings:
     token: str | None = field(default=None, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     verify: bool | str = True
-    timeout: float = 8.0
+    timeout: float = 7.0  # with the retries and one more request, a task gives up within half a minute
     retries: int = 2
     ui: str = ""
 
@@ -63,6 +66,8 @@ class MlflowHttp:
             verify=settings.verify,
             timeout=settings.timeout,
         )
+        #: Whether the last request was given up: the next one is not the first to find out, and tries once.
+        self._given_up = False
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         return self._json(self._send("GET", _API + path, repeat=True, params=query))
@@ -110,15 +115,19 @@ class MlflowHttp:
         self._client.close()
 
     def _send(self, method: str, path: str, *, repeat: bool, **request: Any) -> httpx.Response:
-        tries = 1 + (self._settings.retries if repeat else 0)
+        tries = 1 + (self._settings.retries if repeat and not self._given_up else 0)
         for left in reversed(range(tries)):
             try:
                 with self._named(method, path):
-                    return self._check(self._client.request(method, path, **request), method, path)
+                    answer = self._check(self._client.request(method, path, **request), method, path)
             except ServiceUnavailable:
                 if not left:
+                    self._given_up = repeat or self._given_up
                     raise
                 time.sleep(2.0 ** (tries - left - 1) / 2)
+            else:
+                self._given_up = False
+                return answer
         raise AssertionError("unreachable")
 
     def _named(self, method: str, path: str) -> _Named:
@@ -132,8 +141,9 @@ class MlflowHttp:
         if status < 400:
             raise ConfigurationError(f"{what}, a redirect: is the tracking URI complete?")
         code, message = _error(answer)
-        if status in _AGAIN:
-            raise ServiceUnavailable(f"{what}: {message}")
+        # MLflow calls it a bad request when its own pool of database connections is empty.
+        if status in _AGAIN or "QueuePool limit" in message:
+            raise ServiceUnavailable(f"{what}: {message.rstrip('.')}. {_LATER}")
         if status in (401, 403):
             raise AccessDenied(f"{what}: {message} Check the credentials of the connection.")
         kind = NotFound if code == "RESOURCE_DOES_NOT_EXIST" or status == 404 else RegistryError
@@ -161,12 +171,24 @@ class _Named:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, httpx.TransportError):
-            raise ServiceUnavailable(f"{self.what}: {error or type(error).__name__}.") from error
+            raise ServiceUnavailable(f"{self.what}: {error or type(error).__name__}. {_LATER}") from error
 
 
 def collided(error: RegistryError) -> bool:
     """Whether a row that was to be inserted is there already."""
     return any(word in str(error).lower() for word in ("unique", "duplicate key"))
+
+
+def settle(upsert: Callable[[], object]) -> None:
+    """Send an upsert, and again when another first writer came between the server's look and its insert."""
+    for left in reversed(range(_COLLISIONS)):
+        try:
+            upsert()
+            return
+        except RegistryError as error:
+            if not collided(error) or not left:
+                raise
+            time.sleep(0.1)
 
 
 def _error(answer: httpx.Response) -> tuple[str, str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_mlops._failpoints import around
-from airflow_mlops.clients.mlflow.http import MlflowHttp, collided
+from airflow_mlops.clients.mlflow.http import MlflowHttp, settle
 from airflow_mlops.core.registry import ModelVersion
-from airflow_mlops.exceptions import NotFound, RegistryError
+from airflow_mlops.exceptions import NotFound, RegistryError, TransientError
 
-#: Concurrent first writers of an alias or a tag collide on its primary key and get a 400; the next try updates.
-_COLLISIONS = 5
+#: Seconds over which the first registrations of a new model spread.
+_SPREAD = 0.5
 
 
 class MlflowRegistry:
@@ -21,14 +22,26 @@ class MlflowRegistry:
     def __init__(self, http: MlflowHttp) -> None:
         self._http = http
 
+    def names(self) -> list[str]:
+        found = self._pages("/registered-models/search", "registered_models", max_results=1000)
+        return sorted(str(model["name"]) for model in found)
+
     def ensure_model(self, name: str) -> None:
-        if self._model(name) is None:
-            try:
-                with around("registered_model"):
-                    self._http.post("/registered-models/create", {"name": name})
-            except RegistryError as error:
-                if error.code != "RESOURCE_ALREADY_EXISTS":
-                    raise
+        if self._model(name) is not None:
+            return
+        # Fifteen that create one name at once lock MLflow's pool of connections for half a minute.
+        time.sleep(random.uniform(0, _SPREAD))  # noqa: S311
+        if self._model(name) is not None:
+            return
+        try:
+            with around("registered_model"):
+                self._http.post("/registered-models/create", {"name": name})
+        except RegistryError as error:
+            if error.code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        except TransientError:
+            if self._model(name) is None:
+                raise
 
     def create_version(self, name: str, source: str, run_id: str | None, tags: Mapping[str, str]) -> ModelVersion:
         body: dict[str, Any] = {"name": name, "source": source}
@@ -45,14 +58,7 @@ class MlflowRegistry:
 
     def versions(self, name: str, with_tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
         wanted = [f"name = '{name}'", *(f"tags.`{key}` = '{value}'" for key, value in (with_tags or {}).items())]
-        found: list[dict[str, Any]] = []
-        token: str | None = ""
-        while token is not None:
-            page = self._http.get(
-                "/model-versions/search", filter=" AND ".join(wanted), max_results=1000, page_token=token
-            )
-            found += page.get("model_versions", [])
-            token = page.get("next_page_token") or None
+        found = self._pages("/model-versions/search", "model_versions", filter=" AND ".join(wanted), max_results=1000)
         return sorted((_version(each) for each in found), key=lambda v: v.version)
 
     def tag_version(self, name: str, version: int, key: str, value: str) -> None:
@@ -76,6 +82,15 @@ class MlflowRegistry:
         with around("ledger"):
             self._settle("/registered-models/set-tag", {"name": name, "key": key, "value": value})
 
+    def _pages(self, path: str, key: str, **query: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        token: str | None = ""
+        while token is not None:
+            page = self._http.get(path, **query, page_token=token)
+            found += page.get(key, [])
+            token = page.get("next_page_token") or None
+        return found
+
     def _model(self, name: str) -> dict[str, Any] | None:
         try:
             return dict(self._http.get("/registered-models/get", name=name)["registered_model"])
@@ -84,18 +99,6 @@ class MlflowRegistry:
 
     def _settle(self, path: str, body: dict[str, Any]) -> None:
         settle(lambda: self._http.post(path, body, repeat=True))
-
-
-def settle(upsert: Callable[[], object]) -> None:
-    """Send an upsert, and again when another first writer came between its look and its insert."""
-    for left in reversed(range(_COLLISIONS)):
-        try:
-            upsert()
-            return
-        except RegistryError as error:
-            if not collided(error) or not left:
-                raise
-            time.sleep(0.1)
 
 
 def _version(data: Mapping[str, Any]) -> ModelVersion:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops._failpoints import around
-from airflow_mlops.clients.mlflow.http import MlflowHttp, collided
-from airflow_mlops.core.tracking import LoggedModel
+from airflow_mlops.clients.mlflow.http import MlflowHttp, collided, settle
+from airflow_mlops.core.tracking import LoggedModel, TrackedRun
 from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, NotFound, RegistryError
 
 _PROXIED = "mlflow-artifacts:/"
@@ -43,6 +43,13 @@ class MlflowTracking:
             raise ConfigurationError(f"MLflow experiment {name!r} was deleted: restore it, or choose another name.")
         return str(found["experiment_id"])
 
+    def find_experiment(self, name: str) -> str | None:
+        """Id of an experiment, for those who only read."""
+        try:
+            return str(self._http.get("/experiments/get-by-name", experiment_name=name)["experiment"]["experiment_id"])
+        except NotFound:
+            return None
+
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         """Start a run; its id and where its artifacts go."""
         body = {"experiment_id": experiment_id, "run_name": name, "start_time": _now(), "tags": _pairs(tags)}
@@ -63,6 +70,29 @@ class MlflowTracking:
         wanted = [f"tags.`{key}` = '{value}'" for key, value in with_tags.items()] + ["attributes.status = 'RUNNING'"]
         body = {"experiment_ids": [experiment_id], "filter": " AND ".join(wanted), "max_results": 100}
         return [str(run["info"]["run_id"]) for run in self._http.search("/runs/search", body, "runs")]
+
+    def run(self, run_id: str) -> TrackedRun:
+        found = self._http.get("/runs/get", run_id=run_id)["run"]
+        info, models = found["info"], found.get("outputs", {}).get("model_outputs", [])
+        return TrackedRun(
+            str(info["run_id"]),
+            str(info["experiment_id"]),
+            str(info["status"]),
+            tuple(str(model["model_id"]) for model in models),
+        )
+
+    def newest_run(self, experiment: str, with_tags: Mapping[str, str]) -> str | None:
+        found = self.find_experiment(experiment)
+        if found is None:
+            return None
+        body = {
+            "experiment_ids": [found],
+            "filter": " AND ".join(f"tags.`{key}` = '{value}'" for key, value in with_tags.items()),
+            "order_by": ["attributes.start_time DESC"],
+            "max_results": 1,
+        }
+        runs = self._http.post("/runs/search", body, repeat=True).get("runs", [])
+        return str(runs[0]["info"]["run_id"]) if runs else None
 
     def log(
         self,
@@ -93,7 +123,7 @@ class MlflowTracking:
         context = [{"key": "mlflow.data.context", "value": "training"}]
         body = {"run_id": run_id, "datasets": [{"dataset": dataset, "tags": context}]}
         with around("dataset"):
-            self._http.post("/runs/log-inputs", body, repeat=True)
+            settle(lambda: self._http.post("/runs/log-inputs", body, repeat=True))
 
     def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> LoggedModel:
         body = {"experiment_id": experiment_id, "name": name, "source_run_id": run_id, "tags": _pairs(tags)}
