@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_mlops.core.evaluation import label
+from airflow_mlops.core.evaluation.measures import find
 from airflow_mlops.core.gate.sentences import champion_name, sample, show
 from airflow_mlops.reports.page import number, render
 
@@ -96,7 +97,8 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     champion = champion_name(evaluation) if evaluation.champion is not None else "none"
     facts.append(("Champion", evaluation.champion_excluded or champion))
     if evaluation.baseline is not None:
-        facts.append(("Baseline", f"mean by {', '.join(evaluation.baseline_by)}" if evaluation.baseline_by else "mean"))
+        guess, by = find(evaluation.metric)[1].guess, ", ".join(evaluation.baseline_by)
+        facts.append(("Baseline", f"{guess} by {by}" if by else guess))
     return facts
 
 

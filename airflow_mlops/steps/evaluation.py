@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.champion import Champion, find_champion
 from airflow_mlops.core.evaluation import Evaluation, evaluate, fit_baseline
+from airflow_mlops.core.evaluation.measures import find
 from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.snapshots import digest
 from airflow_mlops.core.training import TrainedModel, TrainingSpec
@@ -18,7 +19,7 @@ from airflow_mlops.exceptions import ConfigurationError, TrainingError
 from airflow_mlops.reports.evaluation import evaluation_page
 from airflow_mlops.steps.budget import CpuBudget
 from airflow_mlops.steps.logged_models import upload_text
-from airflow_mlops.steps.models import load_model
+from airflow_mlops.steps.models import import_skops, load_model
 from airflow_mlops.steps.rows import features_of, held_out_rows, labelled, training_rows
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class EvaluationSpec:
     :param metric: the primary metric, by scikit-learn's name
     :param secondary: further metrics to compare
     :param clusters: column whose values are resampled whole: rows of one day or customer are no independent witnesses
-    :param baseline: columns of the simple baseline, the shrunken mean of each group; none for the overall mean
+    :param baseline: columns of the simple baseline, the shrunken mean of each group (of absolute errors, the median);
+        none for that of all rows
     :param alpha: one-sided error of one comparison; the gate shares it over the looks of a year
     """
 
@@ -67,7 +69,7 @@ def evaluate_model(
     """
     budget, trusted = budget or CpuBudget(), list(trusted)
     with budget("imports"):
-        import skops.io  # noqa: F401
+        import_skops()
     with budget("read"):
         rows = labelled(held_out_rows(snapshot, model.spec), model.spec)
         _check_columns(rows, spec)
@@ -80,17 +82,21 @@ def evaluate_model(
         ours = predict(estimator, model.spec, features_of(rows, model.features))
         theirs = _champion_prediction(client, champion, rows, classes, trusted)
         baseline = fit_baseline(
-            _encoded(train, model.spec, classes), model.spec.target or "", spec.baseline, classes=_many(classes)
+            encoded(train, model.spec, classes),
+            model.spec.target or "",
+            spec.baseline,
+            classes=_many(classes),
+            guess=find(spec.metric)[1].guess,
         )
-        encoded = _encoded(rows, model.spec, classes)
+        labels = encoded(rows, model.spec, classes)
     with budget("compare"):
         found = evaluate(
             model.spec.task,
             spec.metric,
-            encoded[model.spec.target],
+            labels[model.spec.target],
             ours,
             champion=theirs,
-            baseline=baseline.predict(encoded),
+            baseline=baseline.predict(labels),
             clusters=rows[spec.clusters].to_pylist() if spec.clusters else None,
             secondary=spec.secondary,
             alpha=spec.alpha,
@@ -109,7 +115,7 @@ def evaluate_model(
     )
     with budget("io"):
         if model.may_be_marked(run_type):
-            _store(client, model, found)
+            _store(client, model, found, spec)
     return found
 
 
@@ -119,14 +125,20 @@ def classes_of(estimator: Any, spec: TrainingSpec) -> list[Any] | None:
 
 
 def predict(estimator: Any, spec: TrainingSpec, inputs: Any) -> np.ndarray:
-    """P(second class) of a binary classifier, a column per class of a wider one, values otherwise."""
+    """P(second class) of a binary classifier, a column per class of a wider one, values otherwise.
+
+    On one thread: it takes a moment, and the threads of tasks that predict at once would wait for each other.
+    """
+    from threadpoolctl import threadpool_limits
+
     classifies = spec.task == "classification"
     if classifies and not hasattr(estimator, "predict_proba"):
         raise TrainingError(
             f"Model {spec.model}: {type(estimator).__name__} has no predict_proba: wrap it in CalibratedClassifierCV."
         )
     try:
-        values: np.ndarray = estimator.predict_proba(inputs) if classifies else estimator.predict(inputs)
+        with threadpool_limits(limits=1):
+            values: np.ndarray = estimator.predict_proba(inputs) if classifies else estimator.predict(inputs)
     except (ValueError, TypeError) as error:
         raise TrainingError(f"Model {spec.model}: the prediction failed: {redact(error)}.") from None
     return values[:, 1] if classifies and values.shape[1] == 2 else values
@@ -154,7 +166,7 @@ def _champion_prediction(
     return predict(estimator, spec, features_of(rows, features))
 
 
-def _encoded(rows: pa.Table, spec: TrainingSpec, classes: list[Any] | None) -> pa.Table:
+def encoded(rows: pa.Table, spec: TrainingSpec, classes: list[Any] | None) -> pa.Table:
     """The target as the metrics take it: a class by its number in the model's order."""
     if classes is None:
         return rows
@@ -189,10 +201,11 @@ def _seed(model: TrainedModel, champion: Champion, snapshot: Snapshot) -> int:
     return int(digest([model.facts[tags.KEY], rival, snapshot.manifest.data_version])[:8], 16)
 
 
-def _store(client: Mlflow, model: TrainedModel, found: Evaluation) -> None:
+def _store(client: Mlflow, model: TrainedModel, found: Evaluation, spec: EvaluationSpec) -> None:
     finite = {name: value for name, value in found.candidate.items() if value == value}
     client.tracking.log(model.run_id, metrics=finite, model_id=model.model_id)
-    client.tracking.tag_model(model.model_id, {tags.METRICS: json.dumps(found.to_json()["candidate"])})
+    facts = {tags.METRICS: json.dumps(found.to_json()["candidate"]), tags.EVALUATION: json.dumps(asdict(spec))}
+    client.tracking.tag_model(model.model_id, facts)
     evidence: Mapping[str, str] = {
         "evaluation/evaluation.json": json.dumps(found.to_json(), indent=1),
         "evaluation/evaluation.html": evaluation_page(found),

@@ -24,6 +24,7 @@ def judge_model(
     if not model.may_be_marked(run_type):
         return verdict
     told = {tags.VERDICT: verdict.decision, tags.VERDICT_SUMMARY: verdict.summary}
+    told[tags.POLICY] = json.dumps(policy.to_json())
     client.tracking.tag_model(model.model_id, told)
     note = model.facts[tags.NOTE]
     told["mlflow.note.content"] = f"{verdict.summary}\n\n{note}" if note != tags.UNKNOWN else verdict.summary

@@ -25,6 +25,13 @@ def find(client: Mlflow, experiment_id: str, key: str) -> TrainedModel | None:
     return describe(found[0]) if found else None
 
 
+def trained_models(client: Mlflow, name: str) -> list[LoggedModel]:
+    """Models that our training logged, registered or not: an experiment may hold others."""
+    experiment = client.tracking.find_experiment(name)
+    found = client.tracking.models(experiment, {}) if experiment else []
+    return [model for model in found if tags.KEY in model.tags]
+
+
 def close_left_open(client: Mlflow, experiment_id: str, key: str) -> None:
     """End the runs of earlier attempts that were killed: finished if their model is ready, else killed.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +81,7 @@ def load_model(client: Mlflow, artifact_uri: str, digest: str, trusted: Iterable
 
 def load_file(path: Path, trusted: Iterable[str] = ()) -> Any:
     """Load a skops file whose types are all on the allow-list."""
-    import skops.io
-
+    skops_io = import_skops()
     allowed = _allowed(trusted)
     if not zipfile.is_zipfile(path):
         raise UntrustedModel(f"{path.name} is not a skops file: refused.")
@@ -88,13 +89,22 @@ def load_file(path: Path, trusted: Iterable[str] = ()) -> Any:
         entries = archive.infolist()
     if len(entries) > _MAX_ENTRIES or sum(entry.file_size for entry in entries) > _MAX_BYTES:
         raise UntrustedModel(f"{path.name} would unpack to too much: refused.")
-    unknown = set(skops.io.get_untrusted_types(file=str(path))) - allowed
+    unknown = set(skops_io.get_untrusted_types(file=str(path))) - allowed
     if unknown:
         raise UntrustedModel(
             f"{path.name} holds types that are not trusted: {', '.join(sorted(unknown))}. "
             "If they are your own classes, name them under trusted in the project file."
         )
-    return skops.io.load(str(path), trusted=sorted(allowed))
+    return skops_io.load(str(path), trusted=sorted(allowed))
+
+
+def import_skops() -> Any:
+    """``skops.io``, silent: its import looks through every loaded module, and Airflow's warn of old names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import skops.io
+
+    return skops.io
 
 
 def digest_of(folder: Path) -> str:
@@ -110,6 +120,7 @@ def digest_of(folder: Path) -> str:
     return total.hexdigest()
 
 
+@cache
 def environment() -> str:
     """Every installed distribution as ``name==version``, one per line."""
     import importlib.metadata
@@ -134,6 +145,5 @@ def _allowed(trusted: Iterable[str]) -> frozenset[str]:
 
 
 def _untrusted_of(estimator: Any, allowed: frozenset[str]) -> set[str]:
-    import skops.io
-
-    return set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator))) - allowed
+    skops_io = import_skops()
+    return set(skops_io.get_untrusted_types(data=skops_io.dumps(estimator))) - allowed

@@ -33,3 +33,17 @@ def load_projects(folder: Path, only: str | None = None) -> list[Project]:
     if only is not None:
         return [load_project(folder / f"{only}.yaml")]
     return [load_project(path) for path in sorted(folder.glob("*.yaml")) if not path.stem.endswith(".suite")]
+
+
+def projects_for(flow: str, folder: Path, dag_id: str | None) -> list[Project]:
+    """The projects whose DAG ``<flow>__<project>`` a parse of the flow's file is to make.
+
+    A worker parses the file for each task, and names the DAG that it needs: it reads that project alone, and no mistake
+    in another stops it.
+
+    :param dag_id: of Airflow's parsing context; None for all projects
+    """
+    if dag_id is None:
+        return load_projects(folder)
+    wanted, _, only = dag_id.partition("__")
+    return load_projects(folder, only) if wanted == flow else []

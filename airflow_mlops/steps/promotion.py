@@ -113,7 +113,9 @@ def promote(
         approve(registry, chosen, as_of)
     champion = _number(settle(registry, name, alias, actor=actor, reason=reason, of=version, evidence=evidence))
     promoted = champion == version
-    return Promotion(name, alias, version, champion, promoted, reason if promoted else bar or reason, as_of)
+    if not promoted:
+        reason = bar or f"Version {champion} of model {name} stays its {alias}: it is of a newer as-of, or pinned."
+    return Promotion(name, alias, version, champion, promoted, reason, as_of)
 
 
 def rollback(

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from airflow_mlops.core.tracking import Mlflow
 
 
-def register(client: Mlflow, model: TrainedModel, *, run_url: str = tags.UNKNOWN) -> tuple[ModelVersion, bool]:
+def register(
+    client: Mlflow, model: TrainedModel, *, run_url: str = tags.UNKNOWN, run_type: str = "live"
+) -> tuple[ModelVersion, bool]:
     """Verify the model's files and register it, or find the version of its key; True if this call made it.
 
+    :param run_type: of the run that registers, whatever run trained the model
     :raises DigestMismatch: the files in MLflow are not those that were trained
     """
     name = check_name(model.model)
@@ -43,7 +46,7 @@ def register(client: Mlflow, model: TrainedModel, *, run_url: str = tags.UNKNOWN
         name,
         source=f"models:/{model.model_id}",
         run_id=model.run_id or None,
-        facts={**facts, **missing, tags.REGISTERED_BY: run_url},
+        facts={**facts, **missing, tags.REGISTERED_BY: run_url, tags.REGISTERED_IN: run_type},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ from airflow_mlops.core.import_path import call_path, import_object
 from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
 from airflow_mlops.core.windows import TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData
-from airflow_mlops.steps.sources import Slice, Source, as_table, in_order, sliced
+from airflow_mlops.steps.slices import Slice, sliced
+from airflow_mlops.steps.sources import Source, as_table, in_order
 from airflow_mlops.store.snapshots import Snapshot, open_snapshot, write_snapshot
 
 if TYPE_CHECKING:
@@ -28,25 +29,32 @@ def ingest(
     as_of: datetime,
     window: TrainingWindow | None = None,
     event_time: str | None = None,
+    key: Sequence[str] = (),
     min_rows: int = 1,
 ) -> Snapshot:
     """Copy what a run may see of a source into an immutable snapshot.
 
     The same rows and window give the same snapshot, and nothing is written again, whatever else changed in the code.
 
+    :param key: of the rows that share these columns the one that became known last counts; needs ``knowledge_time``
     :raises NotEnoughData: fewer than ``min_rows`` rows
     :raises SnapshotError: the source is missing, broken, or lacks a column
     """
     if window and event_time is None:
         raise ConfigurationError(f"Snapshot {name}: a window needs the name of the event_time column.")
+    knowledge_time = window.knowledge_time if window else None
+    if key and knowledge_time is None:
+        raise ConfigurationError(
+            f"Snapshot {name}: of the rows of one key the last known counts: name knowledge_time in its window."
+        )
     as_of = instant(as_of)
     windows = window.at(as_of) if window else None
-    rows = Slice(as_of, windows.whole if windows else None)
+    rows = Slice(as_of, windows.whole if windows else None, tuple(key))
+    origin = {**source.describe(), **({"key": list(key)} if key else {})}
     try:
-        canonical_json(source.describe())
+        canonical_json(origin)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"Snapshot {name}: its source cannot be told as JSON: {error}.") from error
-    knowledge_time = window.knowledge_time if window else None
     schema, batches = source.read(rows)
     return write_snapshot(
         store,
@@ -57,7 +65,7 @@ def ingest(
             data_version="",
             rows=0,
             schema=[],
-            source=source.describe(),
+            source=origin,
             as_of=as_of.isoformat(),
             windows=windows.to_json() if windows else None,
             event_time=event_time,
@@ -115,7 +123,12 @@ def prepare(
             data_version="",
             rows=0,
             schema=[],
-            source={"prepare": path, "kwargs": dict(kwargs or {})},
+            source={
+                "prepare": path,
+                "kwargs": dict(kwargs or {}),
+                "inputs": list(inputs),
+                "order_by": order_by,
+            },
             as_of=facts[0].as_of,
             windows=next(iter(windows.values()), None),
             event_time=event_time,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_mlops.core.import_path import call_path, import_object
 from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.snapshots import as_scalar
-from airflow_mlops.core.windows import Bounds
 from airflow_mlops.exceptions import ConfigurationError, DataError, ServiceUnavailable, SnapshotError
+from airflow_mlops.steps.slices import Slice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
 
 #: Rows fetched from a database at a time.
 FETCH = 50_000
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Which rows a run may see: those in ``bounds`` of event time that were known before ``as_of``."""
-
-    as_of: datetime
-    bounds: Bounds | None = None
 
 
 class Source(Protocol):
@@ -66,7 +57,8 @@ class FileSource:
             if self.event_time and self.event_time not in dataset.schema.names:
                 known = ", ".join(dataset.schema.names)
                 raise SnapshotError(f"{self.path} has no column {self.event_time}; it has {known}.")
-            if rows.bounds and self.event_time:
+            # A correction may have moved a row out of the bounds: with a key, only all rows tell which one counts.
+            if rows.bounds and self.event_time and not rows.key:
                 moments, type_ = ds.field(self.event_time), dataset.schema.field(self.event_time).type
                 keep = (moments >= as_scalar(rows.bounds.start, type_)) & (moments < as_scalar(rows.bounds.end, type_))
             return dataset.schema, self._named(dataset.scanner(filter=keep).to_batches())
@@ -197,6 +189,33 @@ class CallableSource:
         return table.schema, in_order(table, self.order_by).to_batches()
 
 
+def build_source(
+    spec: Mapping[str, Any],
+    event_time: str | None = None,
+    *,
+    path_of: Callable[[str], UPath],
+    engine_of: Callable[[str], sa.Engine],
+) -> Source:
+    """The source that a plain dict describes.
+
+    :param path_of: what makes a path of the text of ``files``
+    :param engine_of: what finds the database of a ``conn_id``
+    :raises ConfigurationError: not exactly one of files, sql, callable, or an unknown key
+    """
+    known: dict[str, Callable[..., Source]] = {
+        "files": lambda files: FileSource(path_of(files), event_time),
+        "sql": lambda sql, conn_id, order_by: SqlSource(engine_of(conn_id), sql, list(order_by), conn_id),
+        "callable": lambda callable, order_by=(), kwargs=None: CallableSource(callable, list(order_by), kwargs or {}),
+    }
+    kinds = [kind for kind in known if kind in spec]
+    if len(kinds) != 1:
+        raise ConfigurationError(f"A source names one of files, sql or callable; this one has {sorted(spec)}.")
+    try:
+        return known[kinds[0]](**spec)
+    except TypeError as error:
+        raise ConfigurationError(f"Source {sorted(spec)}: {str(error).split(') ')[-1]}.") from error
+
+
 def as_table(value: Any, what: str) -> pa.Table:
     """An Arrow table from what people return: a table, a reader, batches, or a pandas DataFrame."""
     import pyarrow as pa
@@ -227,35 +246,6 @@ def in_order(table: pa.Table, order_by: list[str]) -> pa.Table:
             f"{ties} rows share their {', '.join(order_by)} with another row: add a column that tells them apart."
         )
     return table.sort_by([(name, "ascending") for name in order_by])
-
-
-def sliced(
-    batches: Iterable[pa.RecordBatch], rows: Slice, event_time: str | None, knowledge_time: str | None
-) -> Iterator[pa.RecordBatch]:
-    """Only what the run may see, whatever the source returned: the one place that holds it."""
-    import pyarrow.compute as pc
-
-    for batch in batches:
-        if batch.num_rows == 0:  # of an answer without rows a database tells no types
-            yield batch
-            continue
-        keep = None
-        for column, start, end in (
-            (event_time, rows.bounds and rows.bounds.start, rows.bounds and rows.bounds.end),
-            (event_time, None, rows.as_of),
-            (knowledge_time, None, rows.as_of),
-        ):
-            if column is None or (start is None and end is None):
-                continue
-            if column not in batch.schema.names:
-                raise SnapshotError(f"There is no column {column}; the source has {', '.join(batch.schema.names)}.")
-            moments = batch.column(column)
-            for bound, compare in ((start, pc.greater_equal), (end, pc.less)):
-                if bound is not None:
-                    passed = compare(moments, as_scalar(bound, moments.type))
-                    keep = passed if keep is None else pc.and_(keep, passed)
-        # A null time is in no window: filter drops it.
-        yield batch if keep is None else batch.filter(keep)
 
 
 def _prepend(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

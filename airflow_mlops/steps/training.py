@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, tr
 from airflow_mlops.exceptions import TrainingError
 from airflow_mlops.steps import logged_models
 from airflow_mlops.steps.budget import CpuBudget
-from airflow_mlops.steps.models import environment, save_model
+from airflow_mlops.steps.models import environment, import_skops, save_model
 from airflow_mlops.steps.rows import features_of, labelled, target_of, training_rows
 from airflow_mlops.store.snapshots import Snapshot
 
@@ -59,13 +60,10 @@ def train(
         import mlflow.sklearn  # noqa: F401
         import pandas  # noqa: F401
 
+        import_skops()
         estimator = build_estimator(spec, build)
-    with budget("read"):
-        features = spec.feature_columns([column["name"] for column in manifest.schema], manifest.event_time)
-        rows = labelled(training_rows(snapshot, spec), spec)
-        inputs, target = features_of(rows, features), target_of(rows, spec)
-    with budget("fit"):
-        fit(estimator, inputs, target, spec, threads)
+    begin = time.monotonic()
+    features, rows = fit_on(snapshot, estimator, spec, threads, budget)
     with tempfile.TemporaryDirectory(prefix="mlops-train-") as folder:
         with budget("save"):
             signature = signature_columns(manifest.schema, features)
@@ -75,9 +73,11 @@ def train(
             tags.DIGEST: digest,
             tags.ENVIRONMENT: hashlib.sha256(environment().encode()).hexdigest(),
             tags.FEATURES: json.dumps(features),
-            tags.TRAIN_ROWS: str(rows.num_rows),
+            tags.TRAIN_ROWS: str(rows),
+            tags.THREADS: str(threads or tags.UNKNOWN),
+            tags.TRAIN_SECONDS: f"{time.monotonic() - begin:.2f}",
         }
-        params = {"estimator": spec.estimator, "train_rows": rows.num_rows, "threads": threads, "trusted": trusted}
+        params = {"estimator": spec.estimator, "train_rows": rows, "threads": threads, "trusted": trusted}
         with budget("io"):
             return logged_models.log(
                 client,
@@ -88,6 +88,20 @@ def train(
                 manifest=manifest,
                 files=Path(folder),
             )
+
+
+def fit_on(
+    snapshot: Snapshot, estimator: Any, spec: TrainingSpec, threads: int | None, budget: CpuBudget
+) -> tuple[list[str], int]:
+    """Fit in place on the snapshot's training rows; the columns that it got, and how many rows."""
+    manifest = snapshot.manifest
+    with budget("read"):
+        features = spec.feature_columns([column["name"] for column in manifest.schema], manifest.event_time)
+        rows = labelled(training_rows(snapshot, spec), spec)
+        inputs, target = features_of(rows, features), target_of(rows, spec)
+    with budget("fit"):
+        fit(estimator, inputs, target, spec, threads)
+    return features, rows.num_rows
 
 
 def build_estimator(spec: TrainingSpec, build: Callable[..., Any] | None = None) -> Any:
