@@ -44,7 +44,7 @@ def get_provider_info() -> dict[str, Any]:
                     "timeout": {
                         "label": "Timeout (seconds)",
                         "description": "For one request",
-                        "schema": {"type": ["number", "null"], "default": 8},
+                        "schema": {"type": ["number", "null"], "default": 7},
                     },
                     "retries": {
                         "label": "Retries",
@@ -54,7 +54,10 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
-        "extra-links": ["airflow_mlops.links.MlflowRunLink", "airflow_mlops.links.MlflowModelVersionLink"],
+        "extra-links": [
+            f"airflow_mlops.links.{name}" for name in ("MlflowRunLink", "MlflowModelVersionLink", "BacktestReportLink")
+        ],
+        "cli": ["airflow_mlops.cli.provider.get_commands"],
         "task-decorators": [
             {"name": "prepare_data", "class-name": "airflow_mlops.decorators.snapshots.prepare_data_task"},
             {"name": "train_model", "class-name": "airflow_mlops.decorators.training.train_model_task"},
@@ -79,9 +82,21 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "MLOps",
                 "python-modules": [
                     f"airflow_mlops.operators.{word}"
-                    for word in ("snapshots", "validation", "training", "evaluation", "gate", "registry", "promotion")
+                    for word in (
+                        "snapshots",
+                        "validation",
+                        "training",
+                        "evaluation",
+                        "gate",
+                        "registry",
+                        "promotion",
+                        "reproduction",
+                        "backtest",
+                    )
                 ],
             }
         ],
+        "sensors": [{"integration-name": "MLOps", "python-modules": ["airflow_mlops.sensors.training"]}],
+        "triggers": [{"integration-name": "MLOps", "python-modules": ["airflow_mlops.triggers.training"]}],
         "hooks": [{"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]}],
     }

@@ -32,3 +32,13 @@ class MlflowModelVersionLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         return getattr(operator, "version_url", "")
+
+
+class BacktestReportLink(BaseOperatorLink):
+    """Opens the page of a backtest among the artifacts of its MLflow run."""
+
+    name = "Backtest report"
+    xcom_key = "mlflow_backtest_url"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return getattr(operator, "report_url", "")

@@ -17,7 +17,19 @@ def find_connection(conn_id: str, kind: str) -> Connection:
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
-        raise ConfigurationError(
-            f"There is no Airflow connection {conn_id}: create one of type {kind} under Admin, Connections, "
-            f"or set AIRFLOW_CONN_{conn_id.upper()}."
-        ) from error
+        raise _absent(conn_id, kind) from error
+
+
+async def afind_connection(conn_id: str, kind: str) -> Connection:
+    """The same for a trigger, whose event loop must not wait for Airflow's answer."""
+    try:
+        return await BaseHook.aget_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise _absent(conn_id, kind) from error
+
+
+def _absent(conn_id: str, kind: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no Airflow connection {conn_id}: create one of type {kind} under Admin, Connections, "
+        f"or set AIRFLOW_CONN_{conn_id.upper()}."
+    )

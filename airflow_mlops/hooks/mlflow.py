@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import Any
 
 import httpx
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings, is_databricks
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
 from airflow_mlops.core.tracking import Mlflow
 from airflow_mlops.exceptions import ConfigurationError, MlopsError
-from airflow_mlops.hooks.connections import find_connection
+from airflow_mlops.hooks.connections import afind_connection, find_connection
 
 
 class MlflowHook(BaseHook):
@@ -41,10 +41,16 @@ class MlflowHook(BaseHook):
     @cached_property
     def client(self) -> Mlflow:
         """The client, one pool of connections for the life of the hook."""
-        connection = find_connection(self.mlflow_conn_id, "mlflow")
+        return self._client_of(find_connection(self.mlflow_conn_id, "mlflow"))
+
+    async def aclient(self) -> Mlflow:
+        """A client for a trigger, which closes it; its requests belong in a thread."""
+        return self._client_of(await afind_connection(self.mlflow_conn_id, "mlflow"))
+
+    def _client_of(self, connection: Connection) -> Mlflow:
         host = (connection.host or "").strip()
         if not is_databricks(host):
-            settings = self.settings()
+            settings = self._settings_of(connection)
             # A password in the URI is none of the fields that Airflow masks by itself.
             for secret in (settings.token, *(settings.auth or ())[1:]):
                 if secret:
@@ -65,7 +71,9 @@ class MlflowHook(BaseHook):
 
         :raises ConfigurationError: the connection's fields do not make a URI
         """
-        connection = find_connection(self.mlflow_conn_id, "mlflow")
+        return self._settings_of(find_connection(self.mlflow_conn_id, "mlflow"))
+
+    def _settings_of(self, connection: Connection) -> MlflowSettings:
         extra = connection.extra_dejson
         password = connection.password or None
         try:

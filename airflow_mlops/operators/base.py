@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
+from airflow_mlops.core.run_types import RunType, run_type_of
 from airflow_mlops.core.windows import resolve_as_of
-from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData, SecurityError
+from airflow_mlops.exceptions import ConfigurationError, DataError, GateRefused, NotEnoughData, SecurityError
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.store import object_path, store_path
 from airflow_mlops.steps.budget import CpuBudget
@@ -33,8 +34,9 @@ T = TypeVar("T")
 class MlopsOperator(BaseOperator):
     """Runs one step: subclasses implement :meth:`run_step`.
 
-    Too little data skips the task, wrong data and refused access fail it without a retry, and everything else
-    (a server that is away) is left to Airflow's retries. The CPU seconds of the step go to XCom ``cpu_seconds``.
+    Too little data and a gate that says no skip the task, wrong data and refused access fail it without a retry, and
+    everything else (a server that is away) is left to Airflow's retries. The CPU seconds of the step go to XCom
+    ``cpu_seconds``.
 
     :param mlflow_conn_id: Airflow connection to MLflow
     :param store: where snapshots and reports live; None for ``[mlops] store`` of Airflow's configuration
@@ -55,7 +57,7 @@ class MlopsOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         try:
             return self.run_step(context)
-        except NotEnoughData as error:
+        except (NotEnoughData, GateRefused) as error:
             raise AirflowSkipException(str(error)) from error
         except (DataError, SecurityError) as error:
             raise AirflowFailException(str(error)) from error
@@ -124,9 +126,10 @@ def number(value: Any, what: str, kind: type[N] = int) -> N:
         raise ConfigurationError(f"{what} {value!r} is not a number ({kind.__name__}).") from error
 
 
-def run_type(context: Context) -> str:
-    """``backfill`` (a reprocessed run too, Airflow relabels it) or ``live`` (everything else)."""
-    return "backfill" if context["dag_run"].run_type == "backfill" else "live"
+def run_type(context: Context) -> RunType:
+    """Live, backfill or reprocessed, see :mod:`airflow_mlops.core.run_types`."""
+    run: Any = context["dag_run"]
+    return run_type_of(run.run_type, run.run_id)
 
 
 def dag_run_url(context: Context) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_mlops.core.run_types import historical
 from airflow_mlops.links import MlflowModelVersionLink
 from airflow_mlops.operators.base import MlopsOperator, dag_run_url, output_of, run_type, task_url
 from airflow_mlops.steps.promotion import Promotion, Rollback, promote, rollback
@@ -82,7 +83,7 @@ class RollbackModelOperator(MlopsOperator):
         self.alias = alias
 
     def run_step(self, context: Context) -> dict[str, Any]:
-        if run_type(context) == "backfill":
+        if historical(run_type(context)):
             raise AirflowSkipException(f"Model {self.model}: a backfill rolls nothing back.")
         outcome = rollback(
             self.client.registry,
@@ -105,7 +106,7 @@ class RollbackModelOperator(MlopsOperator):
 
 def tell_listeners(task: BaseOperator, context: Context, outcome: Promotion | Rollback) -> None:
     """Send the event of the champion's asset through the task's asset aliases, unless in a backfill."""
-    if run_type(context) == "backfill":
+    if historical(run_type(context)):
         return
     asset = Asset(name=f"{outcome.name}_{outcome.alias}", uri=f"mlflow://{outcome.name}/{outcome.alias}")
     for outlet in task.outlets:

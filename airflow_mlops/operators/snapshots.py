@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.windows import TrainingWindow
-from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.hooks.store import object_path, sql_engine
 from airflow_mlops.operators.base import MlopsOperator, as_of, dag_code_version, number, snapshot_of
 from airflow_mlops.steps.snapshots import Snapshot, ingest, prepare
-from airflow_mlops.steps.sources import CallableSource, FileSource, Source, SqlSource
+from airflow_mlops.steps.sources import Source, build_source
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,12 +27,14 @@ class IngestSnapshotOperator(MlopsOperator):
         "kwargs": {…}, "order_by": [columns]}`` (called with ``start``, ``end`` and ``as_of``)
     :param event_time: column with the time of each row; rows at or after the as-of are left out
     :param window: arguments of :class:`~airflow_mlops.core.windows.TrainingWindow`; None for all rows
+    :param key: columns that name what a row is about: of the rows of one key the one that became known last, by the
+        window's ``knowledge_time``, counts; None where no row is ever corrected
     :param as_of: the instant the run is about; None for the run's own
     :param min_rows: fewer rows than this skip the task with a reason
     """
 
     template_fields: Sequence[str] = (
-        *MlopsOperator.template_fields, "name", "source", "event_time", "window", "as_of", "min_rows",
+        *MlopsOperator.template_fields, "name", "source", "event_time", "window", "key", "as_of", "min_rows",
     )  # fmt: skip
     template_fields_renderers = {"source": "json", "window": "json"}
 
@@ -44,6 +45,7 @@ class IngestSnapshotOperator(MlopsOperator):
         source: Mapping[str, Any],
         event_time: str | None = None,
         window: Mapping[str, Any] | None = None,
+        key: Sequence[str] | None = None,
         as_of: str | None = None,
         min_rows: int = 1,
         **kwargs: Any,
@@ -53,6 +55,7 @@ class IngestSnapshotOperator(MlopsOperator):
         self.source = source
         self.event_time = event_time
         self.window = window
+        self.key = key
         self.as_of = as_of
         self.min_rows = min_rows
 
@@ -64,6 +67,7 @@ class IngestSnapshotOperator(MlopsOperator):
             as_of=as_of(context, self.as_of),
             window=TrainingWindow.from_json(self.window) if self.window else None,
             event_time=self.event_time,
+            key=self.key or (),
             min_rows=number(self.min_rows, "min_rows"),
         )
         return told(self, snapshot)
@@ -124,19 +128,5 @@ def told(operator: MlopsOperator, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def source_of(spec: Mapping[str, Any], event_time: str | None = None) -> Source:
-    """The source that a plain dict describes.
-
-    :raises ConfigurationError: not exactly one of files, sql, callable, or an unknown key
-    """
-    known: dict[str, Callable[..., Source]] = {
-        "files": lambda files: FileSource(object_path(files), event_time),
-        "sql": lambda sql, conn_id, order_by: SqlSource(sql_engine(conn_id), sql, list(order_by), conn_id),
-        "callable": lambda callable, order_by=(), kwargs=None: CallableSource(callable, list(order_by), kwargs or {}),
-    }
-    kinds = [kind for kind in known if kind in spec]
-    if len(kinds) != 1:
-        raise ConfigurationError(f"A source names one of files, sql or callable; this one has {sorted(spec)}.")
-    try:
-        return known[kinds[0]](**spec)
-    except TypeError as error:
-        raise ConfigurationError(f"Source {sorted(spec)}: {str(error).split(') ')[-1]}.") from error
+    """The source that a plain dict describes, with Airflow's paths and connections."""
+    return build_source(spec, event_time, path_of=object_path, engine_of=sql_engine)

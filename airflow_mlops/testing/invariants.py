@@ -13,7 +13,9 @@ from airflow_mlops.core import ledger, tags
 from airflow_mlops.core.pins import pinned
 from airflow_mlops.core.promotion import eligible, rightful_champion
 from airflow_mlops.core.registry import ModelVersion
+from airflow_mlops.core.run_types import historical
 from airflow_mlops.core.windows import instant
+from airflow_mlops.steps.logged_models import trained_models
 from airflow_mlops.steps.models import digest_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def check_invariants(client: Mlflow, name: str, *, alias: str = "champion") -> N
     :raises AssertionError: something does not hold
     """
     versions = client.registry.versions(name)
-    models = client.tracking.models(client.tracking.experiment_id(name), {})
+    models = trained_models(client, name)
     found = [
         *_champion(client, name, alias, versions),
         *_once_per_key(versions, models),
@@ -57,11 +59,11 @@ def _champion(client: Mlflow, name: str, alias: str, versions: list[ModelVersion
 
 def _once_per_key(versions: list[ModelVersion], models: list[LoggedModel]) -> Iterator[str]:
     keys = {
-        "versions": Counter(v.tags.get(tags.KEY) for v in versions if not v.superseded),
-        "models": Counter(m.tags.get(tags.KEY) for m in models if tags.SUPERSEDED_BY not in m.tags),
+        "versions": Counter(v.tags[tags.KEY] for v in versions if tags.KEY in v.tags and not v.superseded),
+        "models": Counter(m.tags[tags.KEY] for m in models if tags.SUPERSEDED_BY not in m.tags),
     }
     for what, counts in keys.items():
-        yield from (f"{number} {what} of key {str(key)[:12]}" for key, number in counts.items() if number > 1)
+        yield from (f"{number} {what} of key {key[:12]}" for key, number in counts.items() if number > 1)
 
 
 def _version(client: Mlflow, version: ModelVersion) -> Iterator[str]:
@@ -69,8 +71,8 @@ def _version(client: Mlflow, version: ModelVersion) -> Iterator[str]:
     missing = [tag for tag in tags.REQUIRED if not facts.get(tag)]
     if missing:
         yield f"version {number} lacks {', '.join(missing)}"
-    if facts.get(tags.RUN_TYPE) == "backfill" and facts.get(tags.REGISTERED_BY) in (None, facts.get(tags.RUN_URL)):
-        yield f"version {number} was registered by a backfill"
+    if historical(facts.get(tags.REGISTERED_IN, facts.get(tags.RUN_TYPE))) and tags.REQUESTED not in facts:
+        yield f"version {number} was registered by a backfill that nobody asked to"
     if eligible([version]) and not _finite(facts.get(tags.METRICS, "{}")):
         yield f"version {number} is approved on metrics that are no numbers"
     if version.model_id:

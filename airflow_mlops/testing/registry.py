@@ -24,6 +24,10 @@ class InMemoryRegistry:
         self._models: dict[str, _Model] = {}
         self._lock = threading.Lock()
 
+    def names(self) -> list[str]:
+        with self._lock:
+            return sorted(self._models)
+
     def ensure_model(self, name: str) -> None:
         with self._lock:
             self._models.setdefault(name, _Model())

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: ``-P``: the working directory stays off the import path.
 _AIRFLOW = (sys.executable, "-P", "-m", "airflow")
+#: The libraries are loaded once, before the workers are forked, and not by every task.
+_LOCAL_SETTINGS = "from airflow_mlops.preload import preload\n\npreload()\n"
 _COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
@@ -55,11 +57,18 @@ class AirflowServer(Server):
             for name in _COMPONENTS
         ]
 
+    @property
+    def scheduler(self) -> ServerProcess:
+        """The scheduler with the workers and tasks that it started."""
+        return self.processes[_COMPONENTS.index("scheduler")]
+
     def start(self) -> None:
         self.cli("db", "migrate")
         passwords = Path(self.env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({self.username: self.password}))
+        (self.home / "config").mkdir(exist_ok=True)
+        (self.home / "config" / "airflow_local_settings.py").write_text(_LOCAL_SETTINGS)
         for process in self.processes:
             process.start()
         wait_until(self.api.healthy, self.processes, seconds=180)
@@ -112,4 +121,6 @@ def _settings(home: Path, port: int, url: str, database: str, dags: Path) -> dic
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # A worker that misses the end of its task holds the slot for as long as this; the default is five seconds.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }

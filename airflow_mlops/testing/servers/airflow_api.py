@@ -61,6 +61,10 @@ class AirflowApi:
         body = {"logical_date": logical_date, "conf": dict(conf or {})}
         return str(self.post(f"/dags/{quote(dag_id)}/dagRuns", body)["dag_run_id"])
 
+    def clear(self, dag_id: str, run_id: str, *, only_failed: bool = False) -> None:
+        """Run the tasks of a run again, as a person does who clears it in the UI."""
+        self.post(f"{_run(dag_id, run_id)}/clear", {"dry_run": False, "only_failed": only_failed})
+
     def runs(self, dag_id: str, **filters: Any) -> list[dict[str, Any]]:
         """The runs of a DAG in the order they run after."""
         page = self.get(f"/dags/{quote(dag_id)}/dagRuns", limit=100, order_by="run_after", **filters)
@@ -72,6 +76,11 @@ class AirflowApi:
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of a run."""
         return list(self.get(f"{_run(dag_id, run_id)}/taskInstances", limit=100)["task_instances"])
+
+    def tries(self, dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
+        """Every try of a task, the first one first."""
+        page = self.get(f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/tries")
+        return sorted(page["task_instances"], key=lambda each: each["try_number"])
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """What a task pushed; None if it pushed nothing."""

@@ -117,7 +117,7 @@ class ServerProcess:
 
     def terminate(self) -> None:
         """Ask the session to end, without waiting."""
-        for process in self._members():
+        for process in self.members():
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(self.stop_signal)
 
@@ -125,16 +125,22 @@ class ServerProcess:
         """End the session: politely, then by force after ``seconds``."""
         self.terminate()
         deadline = time.monotonic() + seconds
-        while left := self._members():
-            if time.monotonic() > deadline:
-                for process in left:
-                    with suppress(psutil.NoSuchProcess):
-                        process.kill()
+        while self.members() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the session at once, as the system does when memory runs out; ``start`` starts it again."""
+        while left := self.members():
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             time.sleep(0.1)
         if self._process:
             self._process.wait()
 
-    def _members(self) -> list[psutil.Process]:
+    def members(self) -> list[psutil.Process]:
+        """The server's living processes, the first one included."""
         return session_members(self._process.pid) if self._process else []
 
     def log_tail(self, lines: int = 30) -> str:

@@ -1,0 +1,1 @@
+"""The steps for a shell: ``airflow-mlops`` by a tracking URI, ``airflow mlops`` by Airflow's connections."""

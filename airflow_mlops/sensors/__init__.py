@@ -1,0 +1,1 @@
+"""Operators that wait, in a worker or in the triggerer."""
