@@ -17,6 +17,7 @@ RUN useradd --uid 50000 --home-dir /opt/airflow --create-home mlops \
     && install -d -o mlops -g mlops /secrets/database /opt/airflow/logs /store /artifacts
 COPY --from=build /opt/venv /opt/venv
 COPY docker/make_secrets.py docker/healthy.py /opt/
+COPY docker/airflow_local_settings.py /opt/airflow/config/
 ENV PATH=/opt/venv/bin:$PATH AIRFLOW_HOME=/opt/airflow PYTHONUNBUFFERED=1
 WORKDIR /opt/airflow
 USER 50000

@@ -3,6 +3,8 @@
 UV_VERSION := 0.13.8
 #: Which Python to use; the first one that fits if empty.
 PYTHON ?=
+#: How often each side of the longest measurement runs.
+ROUNDS ?= 3
 
 CERTIFICATES := /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem
 
@@ -32,11 +34,11 @@ up: setup ## start PostgreSQL, MLflow and Airflow, print URLs and login, stay un
 test: setup ## run the tests
 	.venv/bin/python -m pytest -m "not integration"
 
-integration: setup ## run the tests against real servers
-	.venv/bin/python -m pytest -m integration
+integration: setup ## run the tests against real servers, and a tenth of the faults
+	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults"
 
-faults: setup ## repeat the tests that kill, lose replies and race, five times each
-	AIRFLOW_MLOPS_FAULT_ROUNDS=5 .venv/bin/python -m pytest -m faults
+faults: setup ## kill, lose replies, race and go away, at full count
+	AIRFLOW_MLOPS_FAULT_SHARE=1 .venv/bin/python -m pytest -m faults
 
 check: setup ## check format, style, types and the lock file
 	.venv/bin/ruff format --check
@@ -47,8 +49,10 @@ check: setup ## check format, style, types and the lock file
 docs: setup ## run the examples in README and docs
 	.venv/bin/python -m pytest --doctest-glob="*.md" --ignore=docs/examples README.md docs
 
-bench: setup ## measure what importing the operators and parsing the DAGs costs
+bench: setup ## measure imports, fits at once, and a year of retrains against a plain loop (ROUNDS=3)
 	.venv/bin/python bench/imports.py
+	.venv/bin/python bench/fits.py
+	.venv/bin/python bench/backfill.py --rounds $(ROUNDS)
 
 clean: ## remove everything that make made
 	rm -rf build dist .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

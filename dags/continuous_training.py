@@ -19,7 +19,7 @@ from airflow_mlops.operators.registry import RegisterModelOperator
 from airflow_mlops.operators.snapshots import IngestSnapshotOperator, PrepareDataOperator
 from airflow_mlops.operators.training import TrainModelOperator
 from airflow_mlops.operators.validation import ValidateDataOperator
-from airflow_mlops.steps.projects import load_projects
+from airflow_mlops.steps.projects import projects_for
 
 PARAMS = {
     "as_of": Param(
@@ -34,11 +34,7 @@ PARAMS = {
     ),
 }
 
-#: A worker parses this file for each task: it reads the one project that it needs, and no mistake in another stops it.
-wanted = get_parsing_context().dag_id
-only = wanted.removeprefix("continuous_training__") if wanted else None
-
-for project in load_projects(Path(__file__).parent / "projects", only):
+for project in projects_for("continuous_training", Path(__file__).parent / "projects", get_parsing_context().dag_id):
     with DAG(
         f"continuous_training__{project.name}",
         description=project.description,
@@ -63,6 +59,7 @@ for project in load_projects(Path(__file__).parent / "projects", only):
                 source=source.source(),
                 event_time=source.event_time,
                 window=project.window,
+                key=source.key,
                 min_rows=source.min_rows,
             ).output
             for name, source in project.sources.items()
@@ -98,7 +95,13 @@ for project in load_projects(Path(__file__).parent / "projects", only):
             **project.evaluation.model_dump(),
         )
         judged = ModelGateOperator(task_id="gate", evaluation=evaluated.output, policy=project.gate)
-        registered = RegisterModelOperator(task_id="register", model=trained.output, verdict=judged.output)
+        registered = RegisterModelOperator(
+            task_id="register",
+            model=trained.output,
+            verdict=judged.output,
+            promote_backfills=project.promote_backfills,
+            trusted=project.training.trusted,
+        )
         PromoteModelOperator(
             task_id="promote", version=registered.output, outlets=[AssetAlias(f"{project.name}_champion")]
         )

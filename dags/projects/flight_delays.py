@@ -9,7 +9,7 @@ day meets its own copy. All times are UTC unless a name says local.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import metadata
@@ -48,10 +48,10 @@ def weather(*, start: datetime, end: datetime, as_of: datetime) -> pa.Table:
     return _replay("weather.csv", HOUR, start, end, as_of)
 
 
-def prepare(flights: pa.Table, weather: pa.Table, leak: bool = False) -> pa.Table:
+def prepare(flights: pa.Table, weather: pa.Table, outcomes: Sequence[str] = ()) -> pa.Table:
     """Join each flight with the last weather known before its hour; one row per flight, cancelled ones without a label.
 
-    ``leak`` lets ``dep_delay`` in, which nobody knows before departure: for showing what leakage looks like.
+    ``outcomes`` lets columns in that nobody knows before departure: another label, or what leakage looks like.
     """
     rows = flights.join(_sky(weather), list(HOUR), join_type="left outer", use_threads=False)
     rows = rows.sort_by(_ascending(FLIGHT))
@@ -72,18 +72,17 @@ def prepare(flights: pa.Table, weather: pa.Table, leak: bool = False) -> pa.Tabl
         "utc_offset": (rows["hour"].to_numpy() - utc_hour + 12) % 24 - 12,
         "day_labelled": pc.cast(pc.is_in(date, pc.unique(pc.filter(date, pc.is_valid(late)))), pa.int8()),
     }
-    if leak:
-        columns["dep_delay"] = rows["dep_delay"]
-    return pa.table(columns)
+    return pa.table(columns | {name: rows[name] for name in outcomes})
 
 
 def prepare_leaky(flights: pa.Table, weather: pa.Table) -> pa.Table:
     """The prepared table with ``dep_delay``: an AUC near .9, and of no use to anyone who asks before departure."""
-    return prepare(flights, weather, leak=True)
+    return prepare(flights, weather, outcomes=["dep_delay"])
 
 
 def model(
     *,
+    loss: str = "log_loss",
     max_iter: int = 100,
     learning_rate: float = 0.05,
     max_leaf_nodes: int = 15,
@@ -92,15 +91,19 @@ def model(
     random_state: int | None = None,
     **params: Any,
 ) -> Pipeline:
-    """A small gradient boosting on whatever features it is given; a new airport or carrier counts as missing."""
+    """A small gradient boosting on whatever features it is given; a new airport or carrier counts as missing.
+
+    ``loss`` other than ``log_loss`` makes it a regression.
+    """
     from sklearn.compose import ColumnTransformer
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OrdinalEncoder
 
     names = ["carrier", "origin", "dest"]
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
-    boosting = HistGradientBoostingClassifier(
+    boosting = (HistGradientBoostingClassifier if loss == "log_loss" else HistGradientBoostingRegressor)(
+        loss=loss,
         max_iter=max_iter,
         learning_rate=learning_rate,
         max_leaf_nodes=max_leaf_nodes,
