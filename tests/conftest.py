@@ -23,6 +23,8 @@ os.environ.update(
 os.makedirs(os.path.join(_HOME, "dags"), exist_ok=True)
 
 import json  # noqa: E402
+import math  # noqa: E402
+import random  # noqa: E402
 import shutil  # noqa: E402
 import uuid  # noqa: E402
 from collections.abc import Callable, Generator, Iterator  # noqa: E402
@@ -30,6 +32,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 from upath import UPath  # noqa: E402
 
 from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSettings  # noqa: E402
@@ -37,8 +40,14 @@ from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings  # noqa: E
 from airflow_mlops.core.registry import Registry  # noqa: E402
 from airflow_mlops.testing.registry import InMemoryRegistry  # noqa: E402
 
-#: How often each test of faults runs.
-FAULT_ROUNDS = int(os.environ.get("AIRFLOW_MLOPS_FAULT_ROUNDS", "1"))
+# The first example of a property pays the imports, and a busy machine is slow at any.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
+
+#: The part of the full count of faults to run, 1 for all of it; without it each test of faults runs once.
+FAULT_SHARE = float(os.environ.get("AIRFLOW_MLOPS_FAULT_SHARE", "0"))
+#: Chooses the part, and what is random in the tests.
+FAULT_SEED = int(os.environ.get("AIRFLOW_MLOPS_FAULT_SEED") or (random.randrange(10**6) if FAULT_SHARE else 0))
 _FAULTS = pytest.StashKey[dict[str, dict[str, Any]]]()
 
 
@@ -46,15 +55,43 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
+def pytest_report_header() -> str:
+    count = f"{FAULT_SHARE:.0%} of the full count" if FAULT_SHARE else "once each"
+    return f"faults: {count}, AIRFLOW_MLOPS_FAULT_SEED={FAULT_SEED}"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if FAULT_ROUNDS > 1 and metafunc.definition.get_closest_marker("faults"):
-        metafunc.fixturenames.append("fault_round")
-        metafunc.parametrize("fault_round", range(FAULT_ROUNDS))
+    """Repeat a test of faults: ``rounds`` of its marker are the full count."""
+    marker = metafunc.definition.get_closest_marker("faults")
+    rounds = marker.kwargs.get("rounds", 5) if marker and FAULT_SHARE else 1
+    if rounds > 1:
+        if "fault_round" not in metafunc.fixturenames:
+            metafunc.fixturenames.append("fault_round")
+        metafunc.parametrize("fault_round", range(rounds))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the asked-for share of each test of faults, on each database."""
+    if not 0 < FAULT_SHARE < 1:
+        return
+    groups: dict[tuple[str, Any], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("faults"):
+            chosen = item.callspec.params if hasattr(item, "callspec") else {}
+            groups.setdefault((item.nodeid.partition("[")[0], chosen.get("mlflow_uri")), []).append(item)
+    chance = random.Random(FAULT_SEED)
+    left_out = {
+        item
+        for group in groups.values()
+        for item in chance.sample(group, len(group) - math.ceil(FAULT_SHARE * len(group)))
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the repetitions of each test of faults, and those that failed."""
+    """Count the repetitions of each test of faults (its property ``repetitions``, else one), and those that failed."""
     report = yield
     marker = item.get_closest_marker("faults")
     if marker and (report.when == "call" or report.failed):
@@ -63,19 +100,31 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
         case = " ".join([*(marker.args or [item.originalname]), *of])
         counts = item.config.stash.setdefault(_FAULTS, {})
         entry = counts.setdefault(case, {"case": case, "repetitions": 0, "violations": 0})
-        entry["repetitions"] += report.when == "call"
+        entry["repetitions"] += dict(item.user_properties).get("repetitions", 1) if report.when == "call" else 0
         entry["violations"] += report.failed
     return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write ``build/test/faults.json``; what another run counted of other cases stays."""
-    if counts := session.config.stash.get(_FAULTS, {}):
+    """Write ``build/test/faults.json``; what another run counted of other cases stays. Once each is no count."""
+    if FAULT_SHARE and (counts := session.config.stash.get(_FAULTS, {})):
         path = session.config.rootpath / "build/test/faults.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         before = json.loads(path.read_text()) if path.exists() else []
         cases = {entry["case"]: entry for entry in before} | counts
-        path.write_text(json.dumps(list(cases.values()), indent=1))
+        path.write_text(json.dumps([cases[case] for case in sorted(cases)], indent=1))
+
+
+@pytest.fixture
+def fault_round() -> int:
+    """Which repetition of a test of faults this is."""
+    return 0
+
+
+@pytest.fixture
+def chance(fault_round: int) -> random.Random:
+    """What is random in a test of faults: the same for the same seed and round."""
+    return random.Random(f"{FAULT_SEED} {fault_round}")
 
 
 @pytest.fixture
@@ -84,12 +133,17 @@ def store(tmp_path: Path) -> UPath:
 
 
 @pytest.fixture(scope="session")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server on SQLite, one for the session."""
     from airflow_mlops.testing.servers import MlflowServer
 
     with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(mlflow_on_sqlite: str) -> str:
+    return mlflow_on_sqlite
 
 
 @pytest.fixture
@@ -115,6 +169,18 @@ def model_name() -> str:
     return f"m-{uuid.uuid4().hex[:12]}"
 
 
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """An S3 that lives as long as a module's tests: its address."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's own tables, which ``dag.test()`` needs."""
@@ -125,14 +191,20 @@ def airflow_database() -> None:
 
 @pytest.fixture(scope="session")
 def run_dag(airflow_database: None, mlflow_uri: str) -> Callable[..., Any]:
-    """Run a DAG in this process with ``dag.test(**how)``; the DagRun."""
+    """Run a DAG in this process with ``dag.test(**how)``; the DagRun, which may be of another type than manual."""
     from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.dagrun import DagRun
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization.definitions.dag import SerializedDAG
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
     from airflow.utils.session import create_session
+    from sqlalchemy import event
 
-    def run(dag: Any, **how: Any) -> Any:
+    def run(dag: Any, run_type: str = "manual", **how: Any) -> Any:
+        def of_type(_: Any, __: Any, dag_run: Any) -> None:
+            dag_run.run_type = run_type
+            dag_run.run_id = f"{run_type}__{dag_run.run_id.partition('__')[2]}"
+
         with create_session() as session:
             if not session.get(DagBundleModel, "testing"):
                 session.add(DagBundleModel(name="testing"))
@@ -142,7 +214,11 @@ def run_dag(airflow_database: None, mlflow_uri: str) -> Callable[..., Any]:
             SerializedDagModel.write_dag(lazy, bundle_name="testing", session=session)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps({"conn_type": "mlflow", "host": mlflow_uri}))
-            return dag.test(**how)
+            event.listen(DagRun, "before_insert", of_type)
+            try:
+                return dag.test(**how)
+            finally:
+                event.remove(DagRun, "before_insert", of_type)
 
     return run
 

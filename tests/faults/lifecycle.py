@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,16 @@ def lifecycle(client: MlflowClient, store: UPath, name: str, task: Task = once) 
     assert verdict.promote, verdict.summary
     version, _ = task(lambda: register(client, model, run_url="http://airflow/run"))
     task(lambda: promote(client.registry, name=name, version=version.version, reason=verdict.summary, actor="test"))
+
+
+def exit_code(processes: ForkServerContext, work: Callable[..., None], *args: Any) -> int | None:
+    """How a child ends that does the work."""
+    process = processes.Process(target=work, args=args)
+    process.start()
+    process.join(60)
+    process.kill()
+    process.join()
+    return process.exitcode
 
 
 def check_settled(client: MlflowClient, name: str) -> None:

@@ -57,7 +57,7 @@ def test_the_list_of_writes_is_complete(proxy: FaultProxy, train_through: Train)
     assert {write for write in proxy.writes if not write.endswith("/search")} == set(WRITES)
 
 
-@pytest.mark.faults("lost reply")
+@pytest.mark.faults("lost reply", rounds=2)
 @pytest.mark.parametrize(
     ("write", "fault", "repeats"),
     [
@@ -81,7 +81,7 @@ def test_a_lost_reply_adds_nothing(
     check_settled(client, model_name)
 
 
-@pytest.mark.faults("wrong reply")
+@pytest.mark.faults("wrong reply", rounds=1)
 @pytest.mark.parametrize(
     ("write", "fault", "error"),
     [

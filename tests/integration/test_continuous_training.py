@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from upath import UPath
@@ -18,6 +17,7 @@ from airflow_mlops.core import ledger
 from airflow_mlops.store.snapshots import open_snapshot
 from airflow_mlops.testing.invariants import check_invariants
 from airflow_mlops.testing.servers import AirflowApi, LocalStack, local_stack
+from tests.integration.retrains import month, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -73,21 +73,6 @@ def story(stack: LocalStack, api: AirflowApi) -> dict[str, str]:
     later = wait_all(api, [api.trigger(DAG, {"as_of": month(1).isoformat(), "note": "more data"})])
     names = ["backfill 1", "backfill 2", "backfill 3", "scheduled", "manual as_of", "manual dated", "later"]
     return dict(zip(names, [*past, *scheduled, *manual, *dated, *later], strict=True))
-
-
-def month(number: int) -> datetime:
-    """The start of a month, counted from this one."""
-    today = datetime.now(UTC)
-    years, index = divmod(today.month - 1 + number, 12)
-    return datetime(today.year + years, index + 1, 1, tzinfo=UTC)
-
-
-def wait_for(look: Any, seconds: float = 90) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    return found
 
 
 def wait_all(api: AirflowApi, run_ids: list[str]) -> list[str]:
@@ -169,7 +154,8 @@ def test_a_model_is_traced_to_its_raw_rows(api: AirflowApi, client: MlflowClient
     version = client.registry.version("pulse", 1)
     prepared = open_snapshot(UPath(version.tags["mlops.snapshot"]))
     raw = open_snapshot(UPath(prepared.manifest.parents[0]))
-    assert prepared.manifest.source == {"prepare": "projects.pulse.prepare", "kwargs": {}}
+    made = {"prepare": "projects.pulse.prepare", "kwargs": {}, "inputs": ["beats"], "order_by": None}
+    assert prepared.manifest.source == made
     assert raw.manifest.source["callable"] == "projects.pulse.beats"
     assert version.tags["mlops.airflow_run_url"].startswith("http")
     assert version.tags["mlops.code_version"] == prepared.manifest.code_version != "unknown"

@@ -11,11 +11,14 @@ import pytest
 import sqlalchemy as sa
 from upath import UPath
 
+from airflow_mlops.cli.connections import AirflowConnections
 from airflow_mlops.core.windows import TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.hooks.store import sql_engine
 from airflow_mlops.operators.snapshots import source_of
+from airflow_mlops.steps.slices import Slice, sliced
 from airflow_mlops.steps.snapshots import ingest
+from airflow_mlops.steps.sources import build_source
 from airflow_mlops.testing.servers import PostgresServer
 
 pytestmark = pytest.mark.integration
@@ -90,3 +93,14 @@ def test_a_connection_that_is_no_database_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps({"conn_type": "mlflow", "host": "http://localhost:1"}))
     with pytest.raises(ConfigurationError, match="mlflow_default is not a SQL database"):
         sql_engine("mlflow_default")
+
+
+def test_a_backfill_plan_counts_rows_through_airflows_connection(
+    connected: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # which the command sets: put it back afterwards
+    connections = AirflowConnections("mlflow_default")
+    spec = {"sql": QUERY, "conn_id": "warehouse", "order_by": ["id"]}
+    source = build_source(spec, "at", path_of=connections.path, engine_of=connections.engine)
+    rows = Slice(instant("2026-03-01"), WINDOW.at(instant("2026-03-01")).whole)
+    assert sum(batch.num_rows for batch in sliced(source.read(rows)[1], rows, "at", None)) == 55 * 24 * 60

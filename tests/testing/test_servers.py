@@ -63,12 +63,27 @@ def test_stop_ends_the_whole_session_even_what_ignores_it(tmp_path: Path) -> Non
     server.start()
     try:
         assert eventually(lambda: log.read_text().split() == ["ready", "ready"])
-        leader = os.getsid(psutil.Process().children()[-1].pid)
+        newest = max(psutil.Process().children(), key=lambda child: child.create_time())
+        leader = os.getsid(newest.pid)
         assert len(session_members(leader)) == 2
     finally:
         server.stop(seconds=0.5)
     assert session_members(leader) == []
     assert server.exit_code == -signal.SIGTERM
+
+
+def test_a_killed_server_is_gone_with_its_children_and_starts_again(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    server = python(STUBBORN, log)
+    for starts in (1, 2):
+        server.start()
+        try:
+            assert eventually(lambda starts=starts: log.read_text().split() == ["ready"] * 2 * starts)
+            assert len(server.members()) == 2
+        finally:
+            server.kill()
+        assert server.members() == []
+        assert server.exit_code == -signal.SIGKILL
 
 
 def test_what_a_dead_server_left_behind_ends_too(tmp_path: Path) -> None:
