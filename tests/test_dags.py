@@ -1,4 +1,4 @@
-"""The reference DAGs: they load, they explain themselves, and the shipped project runs from end to end."""
+"""The reference DAGs: they load, they explain themselves, and the shipped projects run from end to end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,19 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_mlops.clients.mlflow import MlflowClient
-from airflow_mlops.core import ledger
+from airflow_mlops.core import ledger, tags
 from airflow_mlops.core.projects import Project
+from airflow_mlops.core.windows import TrainingWindow
+from airflow_mlops.steps.projects import load_project
 from airflow_mlops.testing.invariants import check_invariants
 
 DAGS = Path(__file__).parent.parent / "dags"
 SCHEMA = DAGS / "projects" / "project.schema.json"
+FLOWS = ("continuous_training", "reproduce", "backtest")
+PROJECTS = ("arrival_delay", "flight_delays")
 FLIGHTS = "continuous_training__flight_delays"
+REPRODUCE = "reproduce__flight_delays"
+BACKTEST = "backtest__flight_delays"
 AS_OF = "2026-11-01T00:00:00+00:00"
 
 
@@ -45,9 +51,10 @@ def flights(dags: dict[str, DAG]) -> DAG:
 
 @pytest.fixture
 def two_projects(tmp_path: Path) -> Path:
-    """A copy of the folder with a second project."""
+    """A copy of the folder with two projects."""
     folder = shutil.copytree(DAGS, tmp_path / "dags")
     projects = folder / "projects"
+    (projects / "arrival_delay.yaml").unlink()
     text = (projects / "flight_delays.yaml").read_text().replace("name: flight_delays", "name: other")
     (projects / "other.yaml").write_text(text)
     return folder
@@ -56,7 +63,7 @@ def two_projects(tmp_path: Path) -> Path:
 def test_every_file_has_a_dag(dags: dict[str, DAG]) -> None:
     files = {path.name for path in DAGS.glob("*.py")}
     assert {Path(dag.fileloc).name for dag in dags.values()} == files
-    assert FLIGHTS in dags
+    assert {f"{flow}__{name}" for flow in FLOWS for name in PROJECTS} <= set(dags)
 
 
 def test_every_dag_explains_itself(dags: dict[str, DAG]) -> None:
@@ -119,11 +126,42 @@ def test_the_trigger_form_refuses_nonsense(flights: DAG, name: str, good: list[A
             param.resolve(value)
 
 
-def test_a_worker_builds_only_the_dag_of_its_task(two_projects: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(load(two_projects).dags) == {FLIGHTS, "continuous_training__other"}
-    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "continuous_training__other")
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("version", ["champion", "12", "m-" + "0f" * 16], ["", None, 12, "a b", "'; DROP TABLE d; --", "../x"]),
+        ("parameters", [None, {"C": 1.0}], ["C=1", [1]]),
+        ("search_space", [None, {"C": [1, 2]}], [{"C": 1}, {"C": []}, ["C"]]),
+        ("window", [None, {"lookback": "90d", "test": "28d"}], ["90d"]),
+        ("as_of", [None, AS_OF], ["soon"]),
+        ("data_version", [None, "0123abcd", "ab" * 32], ["0123", "s3://bucket/elsewhere", "../x"]),
+        ("seed", [None, 7], [-1, "seven"]),
+        ("note", [None, "more trees"], ["x" * 501]),
+    ],
+)  # fmt: skip
+def test_the_form_of_a_reproduction_refuses_nonsense(
+    dags: dict[str, DAG], name: str, good: list[Any], bad: list[Any]
+) -> None:
+    params = dags[REPRODUCE].params
+    params.validate()
+    param = params.get_param(name)
+    assert param.schema["title"]
+    assert param.description
+    for value in good:
+        assert param.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ParamValidationError):
+            param.resolve(value)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_worker_builds_only_the_dag_of_its_task(
+    flow: str, two_projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {f"{flow}__flight_delays", f"{flow}__other"} <= set(load(two_projects).dags)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", f"{flow}__other")
     (two_projects / "projects" / "flight_delays.yaml").write_text("name: [")  # a mistake of another team's
-    assert set(load(two_projects).dags) == {"continuous_training__other"}
+    assert set(load(two_projects).dags) == {f"{flow}__other"}
 
 
 @pytest.mark.parametrize(
@@ -153,6 +191,8 @@ def test_a_worker_builds_only_the_dag_of_its_task(two_projects: Path, monkeypatc
             "sources.weather: .*exactly one of",
         ),
         ("task: classification", "task: clasification", "training.task: .*clasification"),
+        ("max_age: 2", "max_age: -1", "backtest.max_age: Input should be greater than or equal to 0"),
+        ("cadences: [1, 2]", "cadences: []", "backtest.cadences: List should have at least 1 item"),
         ("name: other", "name: [", "cannot be read"),
     ],
 )
@@ -161,7 +201,7 @@ def test_a_broken_project_file_is_named_with_its_key(two_projects: Path, old: st
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
-    (error,) = load(two_projects).import_errors.values()
+    (error,) = load(two_projects / "continuous_training.py").import_errors.values()
     assert re.search(f"ConfigurationError: Project file other.yaml.*{complaint}", error), error.splitlines()[-1]
 
 
@@ -173,11 +213,12 @@ def test_the_schema_for_editors_is_current() -> None:
     )
 
 
-def test_the_schema_for_editors_accepts_the_shipped_project() -> None:
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_schema_for_editors_accepts_the_shipped_projects(name: str) -> None:
     import jsonschema
     import yaml
 
-    text = (DAGS / "projects" / "flight_delays.yaml").read_text()
+    text = (DAGS / "projects" / f"{name}.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=./project.schema.json")
     jsonschema.validate(yaml.safe_load(text), json.loads(SCHEMA.read_text()))
 
@@ -216,6 +257,93 @@ def test_the_same_as_of_again_adds_no_model_and_no_version(
     assert [v.version for v in client.registry.versions("flight_delays")] == [1]
     assert len(ledger.history(client.registry.model_tags("flight_delays"))) == 1
     check_invariants(client, "flight_delays")
+
+
+def test_a_regression_goes_the_same_way_live_and_as_a_backfill(
+    dags: dict[str, DAG],
+    run_dag: Callable[..., Any],
+    states: Callable[..., Any],
+    outputs: Callable[..., Any],
+    client: MlflowClient,
+) -> None:
+    minutes = dags["continuous_training__arrival_delay"]
+    live, past = (
+        run_dag(minutes, run_type=run_type, run_conf={"as_of": as_of})
+        for run_type, as_of in (("manual", AS_OF), ("backfill", "2026-03-01T00:00:00+00:00"))
+    )
+    assert set(states(live).values()) == {"success"}, states(live)
+    found = outputs(live)
+    assert found["gate"]["decision"] == "promote"
+    assert found["gate"]["summary"].startswith("Accepted as the first champion: mean absolute error 18.")
+    assert found["evaluate"]["candidate"]["mae"] < found["evaluate"]["baseline"]["mae"]
+
+    judged = outputs(past)
+    assert {task for task, state in states(past).items() if state == "skipped"} == {"register", "promote"}
+    assert judged["gate"]["decision"] == "reject"  # the winter's first month: no better than a median by hour
+    assert judged["gate"]["summary"].startswith("Historical, not registered. Refused: mean absolute error 23.")
+    assert judged["train"]["run_type"] == "backfill"
+    assert [v.version for v in client.registry.versions("arrival_delay")] == [1]
+    check_invariants(client, "arrival_delay")
+
+
+def test_the_champion_is_made_again_from_its_record(
+    runs: Any, dags: dict[str, DAG], run_dag: Callable[..., Any], outputs: Callable[..., Any], client: MlflowClient
+) -> None:
+    found = outputs(run_dag(dags[REPRODUCE], run_conf={"version": "1"}))["reproduce"]
+    assert found["sentence"].startswith("Reproduced: 8 metrics equal to 1e-12, "), found["sentence"]
+    assert found["sentence"].endswith("predictions identical; code and data the same, no package differs.")
+    assert client.registry.version("flight_delays", 1).tags[tags.REPRODUCED] == found["sentence"]
+    assert len(client.tracking.models(outputs(runs[0])["train"]["experiment_id"], {})) == 1
+    check_invariants(client, "flight_delays")
+
+
+def test_a_reproduction_imports_and_reads_what_the_project_file_names(dags: dict[str, DAG]) -> None:
+    (task,) = dags[REPRODUCE].tasks
+    assert task.functions == ["projects.flight_delays.model", "projects.flight_delays.prepare"]  # type: ignore[attr-defined]
+    assert [source["callable"] for source in task.sources] == [  # type: ignore[attr-defined]
+        "projects.flight_delays.flights", "projects.flight_delays.weather",
+    ]  # fmt: skip
+
+
+def test_the_backtest_is_started_by_hand_and_asks_what_the_project_says(dags: dict[str, DAG]) -> None:
+    dag = dags[BACKTEST]
+    assert dag.schedule is None
+    (task,) = dag.tasks
+    assert (task.task_id, task.model, task.metric) == ("backtest", "flight_delays", "roc_auc")  # type: ignore[attr-defined]
+    assert (task.cadences, task.max_age) == ([1, 2], 2)  # type: ignore[attr-defined]
+    assert [link.name for link in task.operator_extra_links] == ["Backtest report", "MLflow run"]
+    for name in ("from", "to"):
+        param = dag.params.get_param(name)
+        assert param.schema["title"]
+        assert param.resolve(None) is None
+        assert param.resolve(AS_OF) == AS_OF
+        with pytest.raises(ParamValidationError):
+            param.resolve("soon")
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_no_model_of_a_replayed_year_is_asked_about_the_twin_of_its_training(name: str) -> None:
+    """The year comes again after 364 days at the earliest."""
+    project = load_project(DAGS / "projects" / f"{name}.yaml")
+    assert project.backtest.max_age is not None
+    asked = [datetime(2026, month, 1, tzinfo=UTC) for month in range(1, 13)]
+    windows = [TrainingWindow.from_json(project.window).at(as_of) for as_of in asked]
+    for oldest, newest in zip(windows, windows[project.backtest.max_age :], strict=False):
+        assert newest.test.end <= oldest.train.start + timedelta(days=364)
+
+
+def test_the_backtest_asks_the_models_that_the_training_made(
+    runs: Any,
+    dags: dict[str, DAG],
+    run_dag: Callable[..., Any],
+    states: Callable[..., Any],
+    outputs: Callable[..., Any],
+) -> None:
+    run = run_dag(dags[BACKTEST], run_conf={"from": AS_OF})
+    assert states(run) == {"backtest": "success"}
+    found = outputs(run)["backtest"]
+    assert (found["models"], found["cells"]) == (1, 1)
+    assert found["recommendation"]["sentence"].startswith("Cannot tell: there is one model only")
 
 
 def test_a_date_without_enough_data_behind_it_is_skipped(

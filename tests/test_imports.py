@@ -15,7 +15,7 @@ HEAVY = {
     "boto3", "duckdb", "fairlearn", "great_expectations", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pyspark",
     "requests", "scipy", "skops", "sklearn",
 }  # fmt: skip
-WITHOUT_AIRFLOW = ("exceptions", "core", "clients", "store", "reports", "steps")
+WITHOUT_AIRFLOW = ("exceptions", "preload", "core", "clients", "store", "reports", "steps")
 WITH_AIRFLOW = ("hooks", "operators", "sensors", "triggers", "decorators", "notifications", "links", "plugins")
 
 
@@ -35,7 +35,7 @@ def loaded_by(names: list[str], before: str = "") -> set[str]:
 
 def test_operators_hooks_and_decorators_load_no_heavy_library() -> None:
     names = modules(*WITH_AIRFLOW)
-    assert "airflow_mlops.operators.training" in names
+    assert {f"airflow_mlops.{layer}.training" for layer in ("operators", "sensors", "triggers")} <= set(names)
     assert not loaded_by(names, before="import airflow.sdk") & HEAVY
 
 
@@ -43,6 +43,13 @@ def test_the_lower_half_runs_without_airflow_and_imports_lightly() -> None:
     names = modules(*WITHOUT_AIRFLOW)
     assert "airflow_mlops.steps.training" in names
     assert not loaded_by(names) & (HEAVY | {"airflow"})
+
+
+def test_the_command_line_is_light_until_a_command_runs() -> None:
+    """Airflow reads the commands of its providers whenever it starts."""
+    definition = ["airflow_mlops.cli.definition", "airflow_mlops.cli.provider"]
+    assert not loaded_by(definition) & (HEAVY | {"airflow", "httpx", "pydantic", "yaml"})
+    assert not loaded_by(modules("cli")) & (HEAVY | {"airflow"})
 
 
 def test_provider_info_imports_nothing_of_ours() -> None:
@@ -53,6 +60,6 @@ def test_provider_info_imports_nothing_of_ours() -> None:
     assert answer.stdout.strip() == "['airflow_mlops.get_provider_info']"
 
 
-@pytest.mark.parametrize("name", modules(*WITHOUT_AIRFLOW, *WITH_AIRFLOW))
+@pytest.mark.parametrize("name", modules(*WITHOUT_AIRFLOW, "cli", *WITH_AIRFLOW))
 def test_every_module_imports_on_its_own(name: str) -> None:
     __import__(name)

@@ -54,7 +54,7 @@ def test_every_name_in_it_can_be_imported() -> None:
             assert import_object(name)
 
 
-@pytest.mark.parametrize("layer", ["operators", "hooks"])
+@pytest.mark.parametrize("layer", ["operators", "sensors", "triggers", "hooks"])
 def test_every_module_of_a_layer_is_announced(layer: str) -> None:
     there = {m.name for m in pkgutil.iter_modules([str(ROOT / "airflow_mlops" / layer)])}
     announced = {name for entry in INFO[layer] for name in entry["python-modules"]}
@@ -106,15 +106,21 @@ def test_the_wheel_holds_the_dags_the_projects_and_the_templates() -> None:
     assert wheel["packages"] == ["airflow_mlops"]
     assert wheel["force-include"] == {"dags": "airflow_mlops/dags"}
     needed = [
+        "dags/backtest.py",
         "dags/continuous_training.py",
         "dags/.airflowignore",
         "dags/projects/__init__.py",
-        "dags/projects/flight_delays.py",
-        "dags/projects/flight_delays.yaml",
-        "dags/projects/flight_delays.suite.yaml",
+        *(
+            f"dags/projects/{name}{end}"
+            for name in ("flight_delays", "arrival_delay")
+            for end in (".py", ".yaml", ".suite.yaml")
+        ),
         "dags/projects/project.schema.json",
         "airflow_mlops/py.typed",
-        *(f"airflow_mlops/reports/templates/{name}.html.j2" for name in ("base", "evaluation", "validation")),
+        *(
+            f"airflow_mlops/reports/templates/{name}.html.j2"
+            for name in ("base", "backtest", "evaluation", "validation")
+        ),
     ]
     assert [path for path in needed if not (ROOT / path).is_file()] == []
     ignored = subprocess.run(["git", "-C", str(ROOT), "check-ignore", "--no-index", *needed], capture_output=True)

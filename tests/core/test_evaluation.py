@@ -402,6 +402,24 @@ def test_a_baseline_without_columns_is_the_overall_mean() -> None:
     assert fit_baseline(train, "late").predict(test).tolist() == pytest.approx([2 / 3, 2 / 3])
 
 
+def test_a_baseline_of_medians_for_absolute_errors() -> None:
+    train = pa.table({"hour": [5] * 4 + [21] * 3, "minutes": [-5.0, -3.0, -1.0, 300.0, 0.0, 10.0, 600.0]})
+    found = fit_baseline(train, "minutes", ["hour"], prior=1, guess="median").predict(pa.table({"hour": [5, 21, 9]}))
+    assert found.tolist() == pytest.approx([4 * -2 / 5, 3 * 10 / 4, 0])  # drawn to 0, the median of all
+
+
+def test_only_absolute_errors_are_guessed_by_a_median() -> None:
+    medians = {name for known in METRICS.values() for name, metric in known.items() if metric.guess == "median"}
+    assert medians == {"mae"}
+
+
+def test_the_guess_is_the_constant_that_does_best_by_its_metric() -> None:
+    y = np.random.default_rng(0).lognormal(2, 1, 1000)
+    for name, guess in (("mae", np.median(y)), ("rmse", y.mean())):
+        tried = [metrics("regression", y, np.full(1000, guess + shift))[name] for shift in (-0.5, 0, 0.5)]
+        assert min(tried) == tried[1]
+
+
 def test_a_baseline_for_more_classes_gives_their_shares() -> None:
     train = pa.table({"kind": ["a", "a", "b", "b"], "y": [0, 0, 1, 2]})
     found = fit_baseline(train, "y", ["kind"], prior=4, classes=3).predict(pa.table({"kind": ["a", "c"]}))
@@ -410,7 +428,8 @@ def test_a_baseline_for_more_classes_gives_their_shares() -> None:
 
 def test_a_baseline_of_no_rows_knows_nothing() -> None:
     empty = pa.table({"late": pa.array([], pa.int64())})
-    assert np.isnan(fit_baseline(empty, "late").predict(pa.table({"a": [1]}))).all()
+    for guess in ("mean", "median"):
+        assert np.isnan(fit_baseline(empty, "late", guess=guess).predict(pa.table({"a": [1]}))).all()
 
 
 # --- the whole evaluation --------------------------------------------------------------------------------------------

@@ -54,6 +54,15 @@ def test_the_shipped_project_is_one() -> None:
     assert "dep_delay" not in (project.training.features or [])
 
 
+def test_both_shipped_projects_see_the_same_rows_and_columns() -> None:
+    late, minutes = (
+        Project.parse(yaml.safe_load(path.read_text()), path.name)
+        for path in (SHIPPED, SHIPPED.with_name("arrival_delay.yaml"))
+    )
+    assert (minutes.window, minutes.sources) == (late.window, late.sources)
+    assert minutes.training.features == late.training.features
+
+
 @pytest.mark.parametrize("start", ["2025-03-01", date(2025, 3, 1)])
 def test_a_day_may_be_written_with_or_without_quotes(start: Any) -> None:
     assert Project.parse(changed("start", start), "small.yaml").start == date(2025, 3, 1)
@@ -80,6 +89,7 @@ def test_schedules(schedule: str) -> None:
         ("sources.rows.min_rows", 0, "sources.rows.min_rows: "),
         ("sources.rows.mni_rows", 5, "sources.rows.mni_rows: Extra inputs"),
         ("window", {"test": "2d"}, "window: .*lookback .* or start"),
+        ("sources.rows.key", ["id"], "the file: .*sources.rows.key: .* add window.knowledge_time"),
         ("window.lookbak", "3d", "window: .*lookbak"),
         ("training.task", "regresion", "training.task: .*'regresion' is not one of classification"),
         ("training.target", None, "training.target: "),

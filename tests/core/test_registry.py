@@ -47,6 +47,12 @@ class TestContract:
         registry.ensure_model(model_name)
         assert registry.versions(model_name) == []
 
+    def test_all_models_are_listed_by_name(self, registry: Registry, model_name: str) -> None:
+        before = registry.names()
+        registry.ensure_model(f"{model_name}-b")
+        registry.ensure_model(f"{model_name}-a")
+        assert registry.names() == sorted([*before, f"{model_name}-a", f"{model_name}-b"])
+
     def test_a_tag_is_replaced(self, registry: Registry, model_name: str) -> None:
         add(registry, model_name)
         registry.tag_version(model_name, 1, "x", "1")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.windows import TrainingWindow, Windows, instant, resolve_as_of
-from airflow_mlops.exceptions import ConfigurationError
+from airflow_mlops.exceptions import ConfigurationError, NotEnoughData
 
 NOV = datetime(2026, 11, 1, tzinfo=UTC)
 OCT = datetime(2026, 10, 1, tzinfo=UTC)
@@ -140,9 +140,20 @@ def test_a_window_that_cannot_be_meant_is_refused(arguments: dict[str, str]) -> 
         {"test": "-1d", "lookback": "10d"},
         {"test": "0d", "lookback": "10d"},
         {"test": "1d", "lookback": "10d", "timezone": "Mars/Olympus"},
-        {"test": "1d", "start": "2027-01-01"},
+        {"test": "0d", "start": "2026-01-01"},
+        {"test": "1d", "start": "soon"},
     ],
 )
 def test_an_empty_or_unreadable_window_is_refused_at_its_as_of(arguments: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError):
         TrainingWindow.from_json(arguments).at(NOV)
+
+
+@pytest.mark.parametrize(("start", "enough"), [("2026-09-30", True), ("2026-10-01", False), ("2027-01-01", False)])
+def test_a_date_before_an_expanding_window_has_begun_has_too_little_behind_it(start: str, enough: bool) -> None:
+    window = TrainingWindow(start=start, test="28d", gap="1d", label_delay="2d")  # trains until 1 October
+    if enough:
+        assert window.at(NOV).train.end == OCT
+        return
+    with pytest.raises(NotEnoughData, match="The training window is empty at 2026-11-01"):
+        window.at(NOV)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from airflow_mlops.core.windows import TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError, SnapshotError
@@ -31,15 +29,6 @@ def days(**_: Any) -> pa.Table:
 
 def doubled(days: pa.Table) -> pa.Table:
     return days.append_column("twice", pa.array([2 * x for x in days["x"].to_pylist()]))
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

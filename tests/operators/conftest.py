@@ -64,11 +64,15 @@ class DagRun:
     """A manual run without a date, unless told otherwise; see the table of run types in Airflow's documentation."""
 
     run_type: str = "manual"
+    run_id: str = ""
     run_after: datetime = datetime(2026, 6, 1, 3, 4, 5, tzinfo=UTC)
     logical_date: datetime | None = None
     data_interval_start: datetime | None = None
     data_interval_end: datetime | None = None
     partition_date: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.run_id = self.run_id or f"{self.run_type}__2026-06-01"
 
 
 @pytest.fixture(autouse=True)

@@ -32,6 +32,8 @@ NEEDED = {
     "RegisterModelOperator": {"model": {}, "verdict": {}},
     "PromoteModelOperator": {"version": {}},
     "RollbackModelOperator": {"model": "m", "reason": "r"},
+    "ReproduceModelOperator": {"model": "m"},
+    "BacktestOperator": {"model": "m"},
 }
 
 
@@ -150,7 +152,7 @@ def test_an_error_means_to_airflow_what_the_tree_says(
 ) -> None:
     assert kind.__module__ == exceptions.__name__
     expected: type[Exception] = kind
-    if issubclass(kind, NotEnoughData):
+    if issubclass(kind, NotEnoughData | exceptions.GateRefused):
         expected = AirflowSkipException
     elif issubclass(kind, exceptions.DataError | exceptions.SecurityError):
         expected = AirflowFailException

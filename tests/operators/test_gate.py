@@ -43,6 +43,18 @@ def test_a_backfill_is_told_as_history(chain: Callable[..., Any], dag_run: Any) 
     assert found["gate"]["summary"].startswith("Historical, not registered.")
 
 
+def test_a_live_run_that_a_backfill_reprocesses_says_so_and_leaves_the_live_verdict_alone(
+    chain: Callable[..., Any], client: MlflowClient, dag_run: Any
+) -> None:
+    live = chain("gate", dag_run(run_type="scheduled", run_id="scheduled__2026-04-01"))
+    again = chain("gate", dag_run(run_type="backfill", run_id="scheduled__2026-04-01"))
+    assert again["gate"]["run_type"] == "reprocessed"
+    assert again["gate"]["summary"].startswith("Historical, not approved: relabelled by reprocess. Accepted")
+    assert again["train"]["model_id"] == live["train"]["model_id"]
+    kept = client.tracking.model(live["train"]["model_id"]).tags
+    assert kept[tags.VERDICT_SUMMARY] == live["gate"]["summary"]
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

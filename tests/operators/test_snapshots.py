@@ -53,6 +53,34 @@ def test_the_same_as_of_gives_the_same_snapshot_in_every_kind_of_run(
     assert found["ingest"]["as_of"] == "2026-04-01T00:00:00+00:00"
 
 
+def corrected(*, as_of: datetime, **_: Any) -> pa.Table:
+    """One order, and what was learnt of it ten days later."""
+    moments = {"ordered": [datetime(2026, 3, 10, tzinfo=UTC)] * 2, "known": [MARCH, datetime(2026, 3, 20, tzinfo=UTC)]}
+    times = {name: pa.array(values, pa.timestamp("us", "UTC")) for name, values in moments.items()}
+    return pa.table({"order": [7, 7], "amount": [90, 9], **times})
+
+
+@pytest.mark.parametrize(("as_of", "amount"), [("2026-03-20", 90), ("2026-03-21", 9)])
+def test_of_one_key_the_last_known_row_counts(
+    execute: Callable[..., Any], store: UPath, as_of: str, amount: int
+) -> None:
+    found = execute(
+        IngestSnapshotOperator(
+            task_id="ingest", name="orders", store=str(store), event_time="ordered", key=["order"], as_of=as_of,
+            source={"callable": f"{__name__}.corrected", "order_by": ["order", "known"]},
+            window={"lookback": "20d", "test": "5d", "knowledge_time": "known"},
+        )
+    )  # fmt: skip
+    assert open_snapshot(UPath(found["uri"])).table()["amount"].to_pylist() == [amount]
+
+
+@pytest.mark.parametrize("start", ["2026-03-25", "2027-01-01"])
+def test_a_date_before_an_expanding_window_is_skipped(make_tasks: Callable[..., Any], execute: Any, start: str) -> None:
+    task = make_tasks(ingest={"window": {"start": start, "test": "20d"}})["ingest"]
+    with pytest.raises(AirflowSkipException, match="The training window is empty at 2026-04-01"):
+        execute(task, params={"as_of": "2026-04-01"})
+
+
 def test_the_operators_own_as_of_comes_before_the_forms(chain: Callable[..., Any]) -> None:
     found = chain("ingest", params=ASKED, ingest={"as_of": "{{ '2026-03-20' }}"})
     assert found["ingest"]["as_of"] == "2026-03-20T00:00:00+00:00"

@@ -124,6 +124,15 @@ def test_fits_that_run_at_once_share_the_cores(
     assert fair_threads() == threads
 
 
+@pytest.mark.parametrize(("asked", "threads"), [(None, "2"), ("{{ 1 + 2 }}", "3")])
+def test_the_model_names_the_threads_of_its_fit(
+    asked: str | None, threads: str, chain: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "4")
+    assert chain("train", train={"threads": asked})["train"]["facts"][tags.THREADS] == threads
+
+
 def test_the_button_opens_the_run_in_mlflow(
     make_tasks: Callable[..., Any], chain: Callable[..., Any], execute: Callable[..., Any], mlflow_uri: str
 ) -> None:

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,13 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_mlops.exceptions import ConfigurationError
-from projects import flight_delays
+from projects import arrival_delay, flight_delays
 from projects.flight_delays import FEATURES, FLIGHT, HOUR, copies, flights, model, prepare, prepare_leaky, weather
 
 DAY = timedelta(days=1)
 HORIZON = datetime(2200, 1, 1, tzinfo=UTC)
 WHOLE_YEAR = datetime(2014, 12, 30, 5, tzinfo=UTC)  # a copy with 371 days to the next one, so that all of it is shown
-SUITE = Path(flight_delays.__file__).with_name("flight_delays.suite.yaml")
+SHIPPED = [flight_delays, arrival_delay]
 
 instants = st.datetimes(datetime(2013, 1, 1, 5), datetime(2060, 1, 1), timezones=st.just(UTC))
 sources = st.sampled_from([flights, weather])
@@ -204,6 +205,26 @@ class TestPrepare:
         leaky = prepare_leaky(one_flight(), one_hour())
         assert leaky.column_names == [*prepared_year.column_names, "dep_delay"]
 
+    @pytest.mark.parametrize("project", SHIPPED)
+    def test_a_row_depends_on_its_own_flight_and_hour_alone(self, project: ModuleType) -> None:
+        asked = window(datetime(2026, 8, 1, tzinfo=UTC), days=9)
+        flown, sky = flights(**asked), weather(**asked)
+        some = pa.array(np.arange(flown.num_rows) % 3 == 0)
+        whole, part = (
+            project.prepare(rows, sky).drop_columns(["day_labelled"]) for rows in (flown, flown.filter(some))
+        )
+        assert part.equals(whole.filter(some))
+
+    def test_minutes_are_another_label_of_the_same_table(self) -> None:
+        asked = window(datetime(2026, 3, 1, tzinfo=UTC), days=29)  # with a storm
+        flown, sky = flights(**asked), weather(**asked)
+        late, minutes = prepare(flown, sky), arrival_delay.prepare(flown, sky)
+        assert minutes.drop_columns(["arr_delay"]).equals(late.drop_columns(["late"]))
+        assert minutes["arr_delay"].equals(flown["arr_delay"])  # both sorted by the key
+        cancelled = pc.is_null(flown["dep_time"])
+        assert pc.sum(cancelled).as_py() > 500
+        assert minutes.filter(cancelled)["arr_delay"].null_count == pc.sum(cancelled).as_py()
+
 
 def one_flight(**changed: Any) -> pa.Table:
     row = {"year": 2026, "month": 7, "day": 1, "time_hour": datetime(2026, 7, 1, 21, tzinfo=UTC), "hour": 17}
@@ -267,8 +288,15 @@ class TestModel:
         boosting = model(max_leaf_nodes=7, random_state=3, max_bins=64)[-1]
         assert (boosting.max_leaf_nodes, boosting.random_state, boosting.max_bins) == (7, 3, 64)
 
+    def test_another_loss_makes_it_a_regression(self, split: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+        train = split[0].sample(5000, random_state=0)
+        inputs, delay = train[list(FEATURES)], train["dep_delay"]
+        middle = model(loss="absolute_error", max_iter=20).fit(inputs, delay).predict(inputs)
+        squares = model(loss="squared_error", max_iter=20).fit(inputs, delay).predict(inputs)
+        assert np.mean(middle) < 3 < np.mean(squares)  # the median is far below the mean: some wait for hours
 
-Validate = Callable[[pa.Table], set[tuple[str, str | None]]]
+
+Validate = Callable[..., set[tuple[str, str | None]]]
 
 
 @pytest.fixture(scope="module")
@@ -280,13 +308,13 @@ def broken() -> Iterator[Validate]:
         from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
         context = gx.get_context(mode="ephemeral")
-        document = yaml.safe_load(SUITE.read_text())
-        expectations = [ExpectationConfiguration(**each).to_domain_obj() for each in document["expectations"]]
-        suite = gx.ExpectationSuite(name=document["name"], expectations=expectations)
         asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("prepared")
         definition = asset.add_batch_definition_whole_dataframe("whole")
 
-        def validate(table: pa.Table) -> set[tuple[str, str | None]]:
+        def validate(table: pa.Table, project: ModuleType = flight_delays) -> set[tuple[str, str | None]]:
+            document = yaml.safe_load(Path(project.__file__ or "").with_suffix(".suite.yaml").read_text())
+            expectations = [ExpectationConfiguration(**each).to_domain_obj() for each in document["expectations"]]
+            suite = gx.ExpectationSuite(name=document["name"], expectations=expectations)
             batch = definition.get_batch({"dataframe": table.to_pandas()})
             results = batch.validate(suite, result_format="BOOLEAN_ONLY").results
             assert len(results) == len(document["expectations"])
@@ -350,10 +378,10 @@ class TestSuite:
     @pytest.mark.parametrize(
         "as_of", ["2026-01-15", "2026-03-01", "2026-08-01", "2026-12-01", "2028-02-01", "2028-05-01"]
     )
-    @pytest.mark.parametrize("days", [117, 291])
-    def test_passes_in_every_season(self, broken: Validate, as_of: str, days: int) -> None:
+    @pytest.mark.parametrize(("project", "days"), [(flight_delays, 117), (flight_delays, 291), (arrival_delay, 291)])
+    def test_passes_in_every_season(self, broken: Validate, as_of: str, project: ModuleType, days: int) -> None:
         asked = window(datetime.fromisoformat(as_of).replace(tzinfo=UTC), days=days)
-        assert broken(prepare(flights(**asked), weather(**asked))) == set()
+        assert broken(project.prepare(flights(**asked), weather(**asked)), project) == set()
 
     @pytest.mark.parametrize(
         ("fault", "expectations"),

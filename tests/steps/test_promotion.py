@@ -305,6 +305,15 @@ class TestLedger:
         assert ledger.previous(entries, of=3) == 2  # the ledger does not know it yet
 
 
+def registry_of(days: list[int]) -> InMemoryRegistry:
+    """The model m, with a version for each of these days of a month."""
+    registry = InMemoryRegistry()
+    registry.ensure_model("m")
+    for day in days:
+        registry.create_version("m", SOURCE, None, {tags.AS_OF: f"2026-01-{day:02}"})
+    return registry
+
+
 deeds = st.tuples(st.sampled_from(["approve", "retract", "pin", "unpin", "settle"]), st.integers(1, 5))
 
 
@@ -313,10 +322,7 @@ def test_whatever_is_said_in_whatever_order_the_champion_is_the_rightful_one(
     days: list[int], said: list[tuple[str, int]]
 ) -> None:
     """Tags are written without a reconcile, as if each writer were killed; some reconcile comes at last."""
-    registry, name = InMemoryRegistry(), "m"
-    registry.ensure_model(name)
-    for day in days:
-        registry.create_version(name, SOURCE, None, {tags.AS_OF: f"2026-01-{day:02}"})
+    registry, name = registry_of(days), "m"
     approved, gone, pin_now = set[int](), set[int](), None
     rank = {number: (day, number) for number, day in enumerate(days, 1)}
     champion, allowed_down = None, False
@@ -355,10 +361,7 @@ steps = st.tuples(st.sampled_from(["promote", "rollback", "pin", "unpin"]), st.i
 def test_steps_in_any_order_keep_the_alias_right_and_refuse_without_a_trace(
     days: list[int], said: list[tuple[str, int]]
 ) -> None:
-    registry, name = InMemoryRegistry(), "m"
-    registry.ensure_model(name)
-    for day in days:
-        registry.create_version(name, SOURCE, None, {tags.AS_OF: f"2026-01-{day:02}"})
+    registry, name = registry_of(days), "m"
     for what, number in said:
         before = registry.versions(name), registry.model_tags(name), registry.alias(name, "champion")
         by: dict[str, Any] = {"reason": "r", "actor": "a"}

@@ -190,6 +190,7 @@ class TestPrepare:
         )
         assert child.manifest.parents == [parent.uri]
         assert child.manifest.source["prepare"].endswith("with_double")
+        assert (child.manifest.source["inputs"], child.manifest.source["order_by"]) == (["days"], None)
         assert (child.manifest.as_of, child.manifest.windows) == (parent.manifest.as_of, parent.manifest.windows)
         assert child.table(["double"])["double"].to_pylist() == [2 * i for i in range(24, 54)]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -19,6 +20,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_info, threadpool_limits
 from upath import UPath
 
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
@@ -33,7 +35,7 @@ from airflow_mlops.steps.gate import judge_model
 from airflow_mlops.steps.models import load_model
 from airflow_mlops.steps.snapshots import Snapshot, ingest
 from airflow_mlops.steps.sources import CallableSource
-from airflow_mlops.steps.training import build_estimator, train
+from airflow_mlops.steps.training import build_estimator, fit, train
 from airflow_mlops.testing.invariants import check_invariants
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
@@ -378,6 +380,32 @@ def test_the_run_in_mlflow_says_what_was_tried(
     assert told[tags.CODE_DIRTY] == "true"
     (used,) = data["inputs"]["dataset_inputs"]
     assert json.loads(used["dataset"]["source"])["uri"] == model.facts[tags.SNAPSHOT]
+
+
+def openmp_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"}
+
+
+class CountsThreads(LogisticRegression):
+    """Notes how many threads it may use."""
+
+    def fit(self, X: Any, y: Any) -> CountsThreads:
+        self.threads_ = openmp_threads()
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        self.threads_ = openmp_threads()
+        return np.zeros((len(X), 2))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_fit_gets_its_threads_and_a_prediction_one(threads: int) -> None:
+    estimator, rows = CountsThreads(), pd.DataFrame({"x": [0.0, 1.0]})
+    with threadpool_limits(2):
+        fit(estimator, rows, np.array([0, 1]), spec_of("m"), threads)
+        assert (estimator.threads_, openmp_threads()) == ({threads}, {2})
+        predict(estimator, spec_of("m"), rows)
+        assert (estimator.threads_, openmp_threads()) == ({1}, {2})
 
 
 class Quotes(LogisticRegression):
