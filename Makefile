@@ -34,7 +34,7 @@ up: setup ## start PostgreSQL, MLflow and Airflow, print URLs and login, stay un
 test: setup ## run the tests
 	.venv/bin/python -m pytest -m "not integration"
 
-integration: setup ## run the tests against real servers, and a tenth of the faults
+integration: setup .venv/.spark ## run the tests against real servers, and a tenth of the faults
 	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults"
 
 faults: setup ## kill, lose replies, race and go away, at full count
@@ -58,6 +58,11 @@ clean: ## remove everything that make made
 	rm -rf build dist .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/.synced: pyproject.toml uv.lock build/uv/bin/uv
+	build/uv/bin/uv sync --frozen --all-extras --no-extra spark --python build/uv/bin/python
+	@touch $@
+
+# Spark is 400 MB that neither the demo nor `make test` needs; it wants a Java of its own.
+.venv/.spark: .venv/.synced
 	build/uv/bin/uv sync --frozen --all-extras --python build/uv/bin/python
 	@touch $@
 
