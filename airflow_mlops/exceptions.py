@@ -10,6 +10,7 @@
     │   ├── NotEnoughData           nothing is wrong, this date has too little behind it: skip
     │   ├── GateRefused             nothing is wrong, the gate said no to this model: skip
     │   ├── SnapshotError           a snapshot is missing, incomplete or not what its manifest says
+    │   ├── ProfileError            a profile cannot be read, or two cannot be put together
     │   ├── SuiteError              an expectation suite cannot be trusted to check what it says
     │   ├── ValidationFailed        the data broke a blocking expectation
     │   ├── TrainingError           the estimator refused its parameters or its data
@@ -57,6 +58,10 @@ class GateRefused(DataError):
 
 class SnapshotError(DataError):
     """A snapshot is missing, incomplete or differs from its manifest."""
+
+
+class ProfileError(DataError):
+    """A profile cannot be made or read, or is of another plan than the one it meets."""
 
 
 class SuiteError(DataError):
