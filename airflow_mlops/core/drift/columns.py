@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.core.drift import statistics
 from airflow_mlops.core.drift.clusters import Fold, beyond_chunks, clustered_p, design_effect
-from airflow_mlops.core.drift.folding import MEASURED, fold_categories, fold_ordered, folded
+from airflow_mlops.core.drift.folding import MEASURED, TESTED, fold_categories, fold_ordered, folded
 from airflow_mlops.core.drift.policy import DriftPolicy
 from airflow_mlops.core.drift.quantiles import spread
 from airflow_mlops.core.drift.tails import binomial_sf, hypergeometric_p, kolmogorov_sf
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.profiles import ColumnPlan, ColumnProfile
 
 What = Literal["shape", "nulls", "nans", "infinities", "unseen"]
+
 
 @dataclass(frozen=True)
 class DriftTest:
@@ -108,10 +109,11 @@ def measures_of(pair: Pair, policy: DriftPolicy) -> dict[str, float]:
     return {**found, "ks": ks.low, "ks_at_most": ks.high, **distance}
 
 
-def _fold(pair: Pair, most: int | None = None) -> Fold:
+def _fold(pair: Pair, most: int = TESTED) -> Fold:
     if pair.plan.kind == "numeric":
         return fold_ordered
-    return fold_categories if most is None else lambda a, b: fold_categories(a, b, most)
+    aside = None if pair.plan.buckets else len(pair.plan.keys)
+    return lambda a, b: fold_categories(a, b, most, aside=aside)
 
 
 def _shape(pair: Pair) -> DriftTest:

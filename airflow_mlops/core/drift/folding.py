@@ -52,17 +52,23 @@ def fold_ordered(a: Counts, b: Counts, cuts: Sequence[float] = CUTS, least: int 
     return parts
 
 
-def fold_categories(a: Counts, b: Counts, most: int = TESTED, least: int = LEAST) -> list[list[int]]:
+def fold_categories(
+    a: Counts, b: Counts, most: int = TESTED, least: int = LEAST, aside: int | None = None
+) -> list[list[int]]:
     """The most frequent ones by themselves, the largest first, and the others in one part.
 
+    :param aside: one that is never by itself: what lies outside a list of all that the reference had is 0 there, by
+        the making of the list, and only together with what was rare there is it the same on both sides
+
     >>> fold_categories([50, 3, 40, 1, 6], [40, 4, 50, 0, 6])
-    [[0], [2], [4], [1, 3]]
+    [[0], [2], [4, 1, 3]]
     """
     m, n = sum(a), sum(b)
     total, smaller = m + n, min(m, n)
     order = sorted(range(len(a)), key=lambda i: (-(a[i] + b[i]), i))
-    alone = [i for i in order[:most] if (a[i] + b[i]) * smaller >= least * total]
-    others = order[len(alone) :]
+    alone = [i for i in order if i != aside and (a[i] + b[i]) * smaller >= least * total][:most]
+    taken = set(alone)
+    others = [i for i in order if i not in taken]
     parts = [[i] for i in alone]
     if not others:
         return parts or [[]]

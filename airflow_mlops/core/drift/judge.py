@@ -85,7 +85,9 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
 
 def _pairs(reference: Profile, current: Profile, policy: DriftPolicy, chunks: Sequence[Profile]) -> list[Pair]:
     if chunks and len(chunks) < 3:
-        raise ConfigurationError("Drift: two chunks of the reference do not tell how much chunks differ; make 5 or more.")
+        raise ConfigurationError(
+            "Drift: two chunks of the reference do not tell how much chunks differ; make 5 or more."
+        )
     for chunk in chunks:
         same_plan(reference, chunk)
     if chunks and sum(chunk.rows for chunk in chunks) != reference.rows:
@@ -149,12 +151,11 @@ def _summary(
         return f"Cannot tell: no column has {policy.min_rows:,} values on both sides that can be compared ({rows})."
     changed = [column for column in columns if column.severity != "none"]
     unknown = sum(not column.judged for column in columns)
-    also = f" {unknown:,} {'column has' if unknown == 1 else 'columns have'} too few values to compare." if unknown else ""
+    also = (
+        f" {unknown:,} {'column has' if unknown == 1 else 'columns have'} too few values to compare." if unknown else ""
+    )
     if not changed:
         return f"No drift: none of {len(columns):,} columns changed in a way that matters ({rows}).{also}"
     some = f"{len(changed):,} of {len(columns):,} columns changed"
     what = f"Drift: {some}" if verdict == "drift" else f"No drift that calls for action: {some}, a little"
     return f"{what}; first {changed[0].sentence}. ({rows[0].upper()}{rows[1:]}.){also}"
-
-
-

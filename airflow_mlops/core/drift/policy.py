@@ -19,7 +19,8 @@ class DriftPolicy:
     """When a table has drifted: a column must have changed beyond chance and by enough to matter.
 
     :param alpha: how often a table without any drift may be called drifted; 0.001 is quiet, 0.05 sensitive
-    :param correction: over all tests of the table: ``holm`` keeps that promise, ``bh`` bounds the share of false columns
+    :param correction: over all tests of the table: ``holm`` keeps that promise, ``bh`` bounds the share
+        of false columns
     :param small: smallest effect worth showing, a Jensen-Shannon distance beyond noise: 0 is equal, 1 is disjoint
     :param medium: smallest effect worth acting on
     :param large: an effect that nobody should miss
@@ -55,7 +56,9 @@ class DriftPolicy:
             raise ConfigurationError("Drift policy: small, medium and large must rise in this order.")
         for key, known in (("correction", get_args(Correction)), ("alarm", SEVERITIES[1:])):
             if getattr(self, key) not in known:
-                raise ConfigurationError(f"Drift policy: {key} {getattr(self, key)!r} is not one of {', '.join(known)}.")
+                raise ConfigurationError(
+                    f"Drift policy: {key} {getattr(self, key)!r} is not one of {', '.join(known)}."
+                )
         if isinstance(self.min_rows, bool) or not isinstance(self.min_rows, int) or self.min_rows < 1:
             raise ConfigurationError(f"Drift policy: min_rows {self.min_rows!r} is not a whole number above 0.")
         if not isinstance(self.importance, Mapping):
@@ -74,8 +77,12 @@ class DriftPolicy:
         >>> DriftPolicy().severity(0.07)
         'medium'
         """
-        return "large" if effect >= self.large else "medium" if effect >= self.medium else (
-            "small" if effect >= self.small else "none"
+        return (
+            "large"
+            if effect >= self.large
+            else "medium"
+            if effect >= self.medium
+            else ("small" if effect >= self.small else "none")
         )
 
     def weights(self, columns: Sequence[str]) -> dict[str, float]:
@@ -89,7 +96,7 @@ class DriftPolicy:
         total = sum(self.importance.get(name, 0.0) for name in columns)
         if not total > 0:
             raise ConfigurationError(
-                f"Drift policy: importance names none of the columns that are compared: {', '.join(list(columns)[:20])}."
+                f"Drift policy: importance names none of the compared columns: {', '.join(list(columns)[:20])}."
             )
         return {name: self.importance.get(name, 0.0) / total for name in columns}
 

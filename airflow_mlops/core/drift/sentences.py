@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -28,16 +29,19 @@ def sentence_of(pair: Pair, changes: Sequence[DriftTest], certain: Sequence[Drif
     """The changes, the strongest first; ``certain`` are those beyond chance, however small."""
     name = pair.plan.name
     if changes:
-        return f"{name}: {'; '.join(_told(pair, test) for test in changes)}"
+        told = [text for test in changes if (text := _told(pair, test, new=any(t.what == "unseen" for t in changes)))]
+        return f"{name}: {'; '.join(told)}"
     if pair.plan.kind == "withheld":
         return f"{name}: its values are withheld; the share of nulls is as before"
     if pair.plan.moves_by_nature:
-        return f"{name}: {_range(pair.current)} (in the reference {_range(pair.reference)}); time moves on, that is no drift"
+        return f"{name}: {_range(pair.current)}, in the reference {_range(pair.reference)}: time moves on"
     if not pair.comparable:
         return f"{name}: values of this type are not compared; the share of nulls is as before"
     if not pair.has(min_rows):
         before, now = pair.reference.values, pair.current.values
-        return f"{name}: too few values to compare, {before:,} in the reference and {now:,} now; {min_rows:,} are needed"
+        return (
+            f"{name}: too few values to compare, {before:,} in the reference and {now:,} now; {min_rows:,} are needed"
+        )
     return f"{name}: {'changed too little to matter' if certain else 'as before'}"
 
 
@@ -85,7 +89,10 @@ def value(number: float, plan: ColumnPlan) -> str:
         return f"{number / 86400:,.3g} days"
     if float(number).is_integer() and abs(number) < 1e15:
         return f"{int(number):,}"
-    return f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:.4g}"
+    digits = max(0, 2 - math.floor(math.log10(plan.scale)))
+    text = f"{number:,.{digits}f}" if digits < 7 else f"{number:.4g}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def key(found: Any) -> str:
@@ -105,13 +112,13 @@ def key(found: Any) -> str:
 _SUBJECT = {"nulls": "the share of nulls", "nans": "the share of NaN", "infinities": "the share of infinities"}
 
 
-def _told(pair: Pair, test: DriftTest) -> str:
+def _told(pair: Pair, test: DriftTest, new: bool) -> str:
     if test.before is not None and test.after is not None:
         if test.what == "unseen":
             usual = f", where {share(test.before)} would be usual" if test.before >= 0.0001 else ""
             return f"{share(test.after)} of the rows hold values that the reference never had{usual}"
         return f"{_SUBJECT[test.what]} {shares(test.before, test.after)}"
-    return _numbers(pair) if pair.plan.kind == "numeric" else _categories(pair)
+    return _numbers(pair) if pair.plan.kind == "numeric" else _categories(pair, new)
 
 
 def _numbers(pair: Pair) -> str:
@@ -125,7 +132,7 @@ def _numbers(pair: Pair) -> str:
     elif width > 0 and not 1 / _STRETCHED < (high_now - low_now) / width < _STRETCHED:
         verb = "widened" if high_now - low_now > width else "narrowed"
         before, now = (f"{_value(a, pair)} to {_value(b, pair)}" for a, b in ((low, high), (low_now, high_now)))
-        told.insert(0, f"the middle half of the values {verb} from {before}, to {now}")
+        told.insert(0, f"the middle half of the values {verb} to {now}, before {before}")
     return ", and ".join(text for text in told if text)
 
 
@@ -170,8 +177,8 @@ def _place(i: int, kind: str, plan: ColumnPlan) -> str:
     return value(_atom(i, plan) if kind == "atom" else float(plan.edges[i]), plan)
 
 
-def _categories(pair: Pair) -> str:
-    """The two categories that changed most, or that none can be named."""
+def _categories(pair: Pair, new: bool) -> str:
+    """The two categories that changed most, or that none can be named; nothing where new values say it all."""
     a, b = pair.reference, pair.current
     m, n = (max(1, sum(side.counts) + side.rest) for side in (a, b))
     gains = [
@@ -180,6 +187,8 @@ def _categories(pair: Pair) -> str:
     ]
     rest = jensen_shannon((a.rest, m - a.rest), (b.rest, n - b.rest))
     if not gains or rest > max(gain for gain, *_ in gains):
+        if new:
+            return ""
         listed = len(pair.plan.keys)
         return f"the share of values outside the {listed:,} most frequent {shares(a.rest / m, b.rest / n)}"
     first, *others = sorted(gains, key=lambda one: -one[0])

@@ -100,8 +100,8 @@ def kolmogorov_smirnov(a: Counts, b: Counts, atoms: Sequence[bool] = ()) -> Betw
     """
     m, n = sum(a), sum(b)
     low = high = before_p = before_q = 0.0
-    for i, (p, q) in enumerate(zip(accumulate(a), accumulate(b), strict=True)):
-        p, q = p / m, q / n
+    for i, (first, second) in enumerate(zip(accumulate(a), accumulate(b), strict=True)):
+        p, q = first / m, second / n
         low = max(low, abs(p - q))
         if not (atoms and atoms[i]):
             high = max(high, p - before_q, q - before_p)
