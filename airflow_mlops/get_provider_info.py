@@ -99,13 +99,15 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": "MLOps",
-                "python-modules": [f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots")],
+                "python-modules": [f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots", "validation")],
             }
         ],
         "triggers": [
             {
                 "integration-name": "MLOps",
-                "python-modules": [f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots")],
+                "python-modules": [
+                    f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots", "validation")
+                ],
             }
         ],
         "hooks": [{"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]}],

@@ -6,12 +6,14 @@ from airflow_mlops.core.polling.marks import FileMark, SeenFile, given_mark, pla
 from airflow_mlops.core.polling.poll import Poll
 from airflow_mlops.core.polling.rows import AwaitedRows, SeenRows, judge_rows
 from airflow_mlops.core.polling.runs import AwaitedRun, judge_run
+from airflow_mlops.core.polling.verdicts import AwaitedVerdict, judge_verdicts
 
 __all__ = [
     "AwaitedData",
     "AwaitedFiles",
     "AwaitedRows",
     "AwaitedRun",
+    "AwaitedVerdict",
     "FileMark",
     "Poll",
     "SeenFile",
@@ -21,6 +23,7 @@ __all__ = [
     "judge_files",
     "judge_rows",
     "judge_run",
+    "judge_verdicts",
     "plain_mark",
     "row_mark",
     "watch",
