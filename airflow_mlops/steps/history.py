@@ -46,7 +46,7 @@ def weigh_against_history(
     event_time = facts.event_time
     if fresh and event_time is None:
         raise ConfigurationError(
-            f"Snapshot {facts.name} names no event_time, so how fresh it is cannot be told: name it when it is ingested."
+            f"Snapshot {facts.name} names no event_time, so nobody knows how fresh it is: name it at ingestion."
         )
     before = [each for each in _snapshots(store, facts.name) if instant(each.manifest.as_of) < as_of]
     past = [Past(instant(each.manifest.as_of), _rows(each.manifest, facts)) for each in before]

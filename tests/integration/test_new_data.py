@@ -56,7 +56,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         warehouse = {
             "conn_type": "postgres", "host": url.query["host"], "login": url.username, "schema": url.database,
         }  # fmt: skip
-        env = {"LANDING": str(landing), "AIRFLOW_CONN_WAREHOUSE": json.dumps(warehouse)}
+        env = {
+            "LANDING": str(landing),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps(warehouse),
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",  # how long a dead one keeps its triggers
+        }
         engine = sa.create_engine(url)
         with AirflowServer(folder / "airflow", database=postgres.url("airflow"), dags=dags, env=env) as airflow:
             for dag in ("on_new_data", "sales"):

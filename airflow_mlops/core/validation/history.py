@@ -61,10 +61,10 @@ class HistoryPolicy:
     kind: ClassVar[str]
 
     last: int = 12
-    at_least: int = 5
+    at_least: int = 6
     same: Same = "any"
     timezone: str = "UTC"
-    width: float = 5.0
+    width: float = 4.0
     severity: str = "critical"
 
     def __post_init__(self) -> None:
@@ -148,7 +148,7 @@ def check_volume(rows: int, earlier: Iterable[Past], as_of: datetime, policy: Vo
 
     >>> before = [Past(instant(f"2026-11-{day:02}"), 1000 + day % 3) for day in range(1, 9)]
     >>> check_volume(90, before, instant("2026-11-09"), VolumePolicy()).message
-    '90 rows, 801 to 1,252 are usual (8 earlier snapshots)'
+    '90 rows, 801 to 1,251 are usual (8 earlier snapshots)'
     """
     past = policy.comparable(earlier, as_of)
     if len(past) < policy.at_least:
