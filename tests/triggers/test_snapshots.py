@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, AssetWatcher
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
+from airflow.sdk.execution_time.context import AssetStateStoreAccessors
 from airflow.sdk.serde import deserialize, serialize
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.triggers.base import BaseEventTrigger
@@ -44,30 +47,36 @@ def stored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def watch(tmp_path: Path) -> Callable[..., Any]:
     """Watch the folder for a while, as a triggerer that has just started; the names that each event told."""
 
-    def watch(store: StateStore | None, seconds: float = 0.6, work: Any = None, **arguments: Any) -> list[list[str]]:
+    def watch(store: Any, expect: int = 1, work: Any = None, **arguments: Any) -> list[list[str]]:
         given = {"source": {"files": str(tmp_path)}, "settle": 0, "poke_interval": 0.05, **arguments}
         path, kwargs = NewDataEventTrigger(**given).serialize()
         assert path == "airflow_mlops.triggers.snapshots.NewDataEventTrigger"
         trigger = NewDataEventTrigger(**deserialize(serialize(kwargs)))  # type: ignore[arg-type]
-        trigger.asset_state_store = store  # type: ignore[assignment]  # the triggerer puts it there
-        return asyncio.run(_events(trigger, seconds, work))
+        trigger.asset_state_store = store  # the triggerer puts it there
+        return asyncio.run(_events(trigger, expect, work))
 
     return watch
 
 
-async def _events(trigger: NewDataEventTrigger, seconds: float, work: Any) -> list[list[str]]:
+async def _events(trigger: NewDataEventTrigger, expect: int, work: Any) -> list[list[str]]:
+    """The names of so many events, and of those of some more looks; ``work`` is done after the first event."""
     told: list[list[str]] = []
+    first = asyncio.Event()
 
     async def listen() -> None:
         async for event in trigger.run():
             payload = json.loads(json.dumps(event.payload))
             told.append(payload["names"])
+            first.set()
 
     listening = asyncio.create_task(listen())
     if work:
-        await asyncio.sleep(seconds / 2)
+        await asyncio.wait_for(first.wait(), 30)
         await asyncio.to_thread(work)
-    await asyncio.wait({listening}, timeout=seconds)
+    deadline = time.monotonic() + 30
+    while len(told) < expect and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    await asyncio.wait({listening}, timeout=0.5)
     listening.cancel()
     return told
 
@@ -75,8 +84,8 @@ async def _events(trigger: NewDataEventTrigger, seconds: float, work: Any) -> li
 def test_every_file_is_told_once_over_restarts(watch: Callable[..., Any], tmp_path: Path) -> None:
     store = StateStore()
     (tmp_path / "a").write_text("x")
-    assert watch(store, work=lambda: (tmp_path / "b").write_text("x")) == [["a"], ["b"]]
-    assert watch(store) == []
+    assert watch(store, expect=2, work=lambda: (tmp_path / "b").write_text("x")) == [["a"], ["b"]]
+    assert watch(store, expect=0) == []
     (tmp_path / "c").write_text("x")
     assert watch(store) == [["c"]]
 
@@ -93,7 +102,7 @@ def test_a_triggerer_that_dies_before_the_event_is_stored_tells_it_again(
 def test_without_a_store_it_begins_at_since(watch: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     assert watch(None) == watch(None) == [["a"]]
-    assert watch(None, since="2100-01-01T00:00:00Z") == []
+    assert watch(None, expect=0, since="2100-01-01T00:00:00Z") == []
 
 
 def test_another_question_has_a_watermark_of_its_own(watch: Callable[..., Any], tmp_path: Path) -> None:
@@ -114,7 +123,44 @@ def test_trouble_is_outlived(watch: Callable[..., Any], tmp_path: Path, monkeypa
         return real(*arguments)
 
     monkeypatch.setattr(snapshots, "list_files", broken)
-    assert watch(StateStore(), seconds=1.5) == [["a"]]
+    assert watch(StateStore()) == [["a"]]
+
+
+@dataclass
+class Away(StateStore):
+    """A store behind an Airflow that is away for the first few requests."""
+
+    refusals: int = 3
+
+    def _ask(self) -> None:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR, detail={"status_code": 503}))
+
+    async def aget(self, key: str) -> Any:
+        self._ask()
+        return await super().aget(key)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self._ask()
+        await super().aset(key, value)
+
+
+def test_airflow_may_be_away_when_the_watermark_is_read_or_written(watch: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    kept = Away(refusals=5)
+    assert watch(kept) == [["a"]]
+    kept.refusals = 2
+    assert watch(kept, expect=0) == []
+    unwritten = Away(refusals=0)
+    assert watch(unwritten, work=lambda: setattr(unwritten, "refusals", 2)) == [["a"]]
+    assert unwritten.kept
+
+
+def test_two_assets_on_one_trigger_begin_at_since(watch: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    both = AssetStateStoreAccessors(inlets=[Asset("one"), Asset("two")])
+    assert watch(both) == watch(both) == [["a"]]
 
 
 def test_a_dag_can_be_scheduled_on_it() -> None:
