@@ -50,6 +50,8 @@ class Bins:
         import numpy as np
 
         self.edges, self.unsure = edges, len(edges) + 1
+        self._counts = np.zeros(self.unsure + 1, "i8")
+        self._waiting: list[np.ndarray] = []
         self.table: np.ndarray | None = None
         if cells is None or self.unsure > np.iinfo("i2").max:
             return
@@ -57,25 +59,37 @@ class Bins:
         self.table = np.searchsorted(cells, np.arange(size)).astype("i2")
         self.table[cells if whole is None else cells[~whole]] = self.unsure
 
-    def counted(self, numbers: np.ndarray, cells: np.ndarray, space: Workspace) -> np.ndarray:
-        """Counts of a block of which the cells are known; those outside the table are its first and last."""
+    def add(self, numbers: np.ndarray, cells: np.ndarray, space: Workspace) -> None:
+        """Take in a block of which the cells are known; those outside the table are its first and last."""
         import numpy as np
 
         if self.table is None:
-            return self.sorted(numbers)
+            self.compare(numbers.copy())
+            return
         codes = np.take(self.table, cells, mode="clip", out=space.codes[: len(numbers)])
         found = np.bincount(codes, minlength=self.unsure + 1)
+        self._counts += found
         if found[self.unsure]:
-            return found[: self.unsure] + self.sorted(numbers[codes == self.unsure])
-        return found[: self.unsure]
+            self.compare(numbers[codes == self.unsure])
 
-    def sorted(self, numbers: np.ndarray) -> np.ndarray:
-        """Counts by sorting: right for any numbers."""
+    def compare(self, numbers: np.ndarray) -> None:
+        """Take in numbers of which no table tells the bin: many at once are sorted."""
+        self._waiting.append(numbers)
+        if sum(map(len, self._waiting)) >= BLOCK:
+            self._settle()
+
+    def counts(self) -> np.ndarray:
+        """A count for each bin."""
+        self._settle()
+        return self._counts[: self.unsure]
+
+    def _settle(self) -> None:
         import numpy as np
 
-        below = np.searchsorted(np.sort(numbers), self.edges, side="right")
-        counts: np.ndarray = np.diff(below, prepend=0, append=len(numbers))
-        return counts
+        if self._waiting:
+            numbers, self._waiting = np.sort(np.concatenate(self._waiting)), []
+            below = np.searchsorted(numbers, self.edges, side="right")
+            self._counts[: self.unsure] += np.diff(below, prepend=0, append=len(numbers))
 
 
 class FloatBins(Bins):
@@ -115,18 +129,23 @@ class IntegerBins(Bins):
         whole = (inside >= self.low) & (cells < _INTEGER_CELLS - 1) & (self.shift == 0)
         super().__init__(inside, cells, _INTEGER_CELLS, whole)
 
-    def count(self, numbers: np.ndarray, least: int, most: int, space: Workspace) -> np.ndarray:
-        """Counts of a block of which the least and the most are known."""
+    def add_known(self, numbers: np.ndarray, least: int, most: int, space: Workspace) -> None:
+        """Take in a block of which the least and the most are known."""
         import numpy as np
 
-        if least > -_FAR and most < _FAR and self.table is not None:
-            cells = np.subtract(numbers, self.low, out=space.cells[: len(numbers)])
-            if self.shift:
-                cells >>= self.shift
-            found = self.counted(numbers, cells, space)
-        else:
-            found = self.sorted(numbers)
-        return np.concatenate([np.zeros(self.skipped, "i8"), found]) if self.skipped else found
+        if least <= -_FAR or most >= _FAR or self.table is None:
+            self.compare(numbers.copy())
+            return
+        cells = np.subtract(numbers, self.low, out=space.cells[: len(numbers)])
+        if self.shift:
+            cells >>= self.shift
+        self.add(numbers, cells, space)
+
+    def counts(self) -> np.ndarray:
+        import numpy as np
+
+        counts: np.ndarray = np.concatenate([np.zeros(self.skipped, "i8"), super().counts()])
+        return counts
 
 
 def reach(scale: float) -> tuple[float, float]:

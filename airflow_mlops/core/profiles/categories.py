@@ -84,7 +84,7 @@ class TextCounter(CategoryCounter):
             return
         coded = array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()
         codes, nulls = dictionary_codes(coded)
-        if not same_buffers(self._dictionary, coded.dictionary):
+        if self._dictionary is None or not self._dictionary.equals(coded.dictionary):
             self.flush()
             self._dictionary, self._seen = coded.dictionary, np.zeros(len(coded.dictionary), "i8")
         if len(codes):
@@ -143,7 +143,9 @@ class IntegerCounter(CategoryCounter):
         self.space = space
         self.nans = 0
         self._index = {key: i for i, key in enumerate(plan.keys)}
-        around = sorted({edge for key in plan.keys for edge in (int(key) - 1, int(key))})
+        self._keys = sorted(int(key) for key in plan.keys)
+        self._gaps = self._keys[-1] - self._keys[0] >= len(self._keys)
+        around = sorted({edge for key in self._keys for edge in (key - 1, key)})
         self._bins = IntegerBins(around)
         self._at = [around.index(int(key)) for key in plan.keys]
 
@@ -159,9 +161,9 @@ class IntegerCounter(CategoryCounter):
     def _add_integers(self, block: np.ndarray) -> None:
         import numpy as np
 
-        found = self._bins.count(block, int(block.min()), int(block.max()), self.space)[self._at]
-        self.counts += found
-        if found.sum() < len(block):
+        least, most = int(block.min()), int(block.max())
+        self._bins.add_known(block, least, most, self.space)
+        if self._gaps or least < self._keys[0] or most > self._keys[-1]:
             values, counts = np.unique(block[~np.isin(block, self.plan.keys)], return_counts=True)
             self.add_rest(values.tolist(), counts)
 
@@ -183,7 +185,9 @@ class IntegerCounter(CategoryCounter):
             self.add_rest(rest, np.array([counts[value] for value in rest], "i8"))
 
     def profile(self) -> ColumnProfile:
-        return replace(super().profile(), nans=self.nans)
+        own = super().profile()
+        counts = self._bins.counts()[self._at] + own.counts
+        return replace(own, counts=tuple(counts.tolist()), nans=self.nans)
 
 
 def texts(dictionary: pa.Array, which: np.ndarray) -> list[str]:
@@ -194,18 +198,8 @@ def texts(dictionary: pa.Array, which: np.ndarray) -> list[str]:
         values = [
             v.as_buffer().to_pybytes().decode(errors="backslashreplace") if v.is_valid else "" for v in dictionary
         ]
-    found = (values[i] for i in which.tolist())
-    return [value.hex() if isinstance(value, bytes) else value for value in found]
-
-
-def same_buffers(one: pa.Array | None, other: pa.Array) -> bool:
-    """Whether two arrays are the same memory; the first is held, so that none of it can have been used again."""
-    if one is None or one.type != other.type or len(one) != len(other) or one.offset != other.offset:
-        return False
-    pairs = zip(one.buffers(), other.buffers(), strict=True)
-    return all(
-        (a is None and b is None) or (a is not None and b is not None and a.address == b.address) for a, b in pairs
-    )
+    found = [values[i] for i in which.tolist()] if len(which) < len(values) else values
+    return [value.hex() for value in found] if found and isinstance(found[0], bytes) else found
 
 
 def _without(values: Sequence[Any]) -> Iterable[int]:

@@ -41,7 +41,7 @@ class NumericCounter(Counter):
 
         super().__init__(plan)
         self.space = space
-        self.counts = np.zeros(plan.bins, "i8")
+        self._counts = np.zeros(plan.bins, "i8")
         self.sums = Sums(plan.center, plan.scale)
         self.nans = self.below = self.above = 0
         self.least: float | None = None
@@ -73,7 +73,7 @@ class NumericCounter(Counter):
             self._bins[0] = FloatBins(self.plan.edges, self.plan.center, self.plan.scale)
         bins: FloatBins = self._bins[0]
         cells = np.subtract(bits, bins.zero, out=self.space.cells[: len(block)])
-        self.counts += bins.counted(block, cells, self.space)
+        bins.add(block, cells, self.space)
 
     def _without_specials(self, block: np.ndarray) -> np.ndarray:
         import numpy as np
@@ -83,8 +83,8 @@ class NumericCounter(Counter):
         below, above = (int(np.count_nonzero(block == end)) for end in (-math.inf, math.inf))
         self.below += below
         self.above += above
-        self.counts[0] += below
-        self.counts[-1] += above
+        self._counts[0] += below
+        self._counts[-1] += above
         finite: np.ndarray = block[np.isfinite(block)]
         return finite
 
@@ -99,7 +99,7 @@ class NumericCounter(Counter):
         self.sums.add(floats, least / divisor, most / divisor, self.space)
         if divisor not in self._bins:
             self._bins[divisor] = IntegerBins(self.plan.edges, divisor)
-        self.counts += self._bins[divisor].count(block, least, most, self.space)
+        self._bins[divisor].add_known(block, least, most, self.space)
 
     def _add_wide(self, value: Fraction) -> None:
         """One number that no 64 bits hold."""
@@ -108,7 +108,7 @@ class NumericCounter(Counter):
         near = float(value)
         self._ends(near if value.denominator > 1 else int(value), near if value.denominator > 1 else int(value))
         self.sums.add(np.array([near]), near, near, self.space)
-        self.counts[self.plan.bin_of(value)] += 1
+        self._counts[self.plan.bin_of(value)] += 1
 
     def _ends(self, least: float, most: float) -> None:
         self.least = least if self.least is None else min(self.least, least)
@@ -122,7 +122,7 @@ class NumericCounter(Counter):
             positive_infinities=self.above,
             minimum=_canonical(self.least),
             maximum=_canonical(self.most),
-            counts=tuple(self.counts.tolist()),
+            counts=tuple(sum((bins.counts() for bins in self._bins.values()), self._counts).tolist()),
             total=self.sums.total,
             coarse=self.sums.coarse,
             squares=self.sums.squares,

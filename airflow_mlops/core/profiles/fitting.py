@@ -148,7 +148,7 @@ class ColumnFitter:
         found.flush()
         own = ColumnPlan(self.name, self.type, "categorical")
         if not found.left_out and len(found.seen) <= MAX_KEYS:
-            return [replace(own, keys=tuple(sorted(found.seen, key=str.encode)))]
+            return [replace(own, keys=tuple(sorted(found.seen)))]
         # Of an identifier no value comes twice, and none is a category.
         often = sorted((-n, key.encode(), key) for key, n in found.seen.items() if n > 1)
         own = replace(own, keys=tuple(key for *_, key in often[:MAX_KEYS]), buckets=BUCKETS)

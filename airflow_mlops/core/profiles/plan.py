@@ -71,7 +71,7 @@ class ColumnPlan:
     @property
     def moves_by_nature(self) -> bool:
         """Whether it is a point in time, which moves on with every batch: its hour, weekday and age are what drifts."""
-        return self.kind == "numeric" and self.type.startswith(("timestamp", "date"))
+        return self.kind == "numeric" and not self.derived and self.type.startswith(("timestamp", "date"))
 
     def bin_of(self, value: float | Fraction) -> int:
         """The bin of a number.
