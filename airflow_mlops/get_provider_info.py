@@ -96,7 +96,17 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": "MLOps", "python-modules": ["airflow_mlops.sensors.training"]}],
-        "triggers": [{"integration-name": "MLOps", "python-modules": ["airflow_mlops.triggers.training"]}],
+        "sensors": [
+            {
+                "integration-name": "MLOps",
+                "python-modules": [f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots")],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "MLOps",
+                "python-modules": [f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots")],
+            }
+        ],
         "hooks": [{"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]}],
     }
