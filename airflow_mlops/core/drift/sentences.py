@@ -89,7 +89,9 @@ def value(number: float, plan: ColumnPlan) -> str:
         return f"{number / 86400:,.3g} days"
     if float(number).is_integer() and abs(number) < 1e15:
         return f"{int(number):,}"
-    digits = max(0, 2 - math.floor(math.log10(plan.scale)))
+    if "int" in plan.type:
+        return f"{round(number):,}"
+    digits = max(0, 2 - round(math.log10(plan.scale)))
     text = f"{number:,.{digits}f}" if digits < 7 else f"{number:.4g}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
@@ -124,16 +126,29 @@ def _told(pair: Pair, test: DriftTest, new: bool) -> str:
 def _numbers(pair: Pair) -> str:
     low, middle, high = quantiles(pair.reference, (0.25, 0.5, 0.75))
     low_now, middle_now, high_now = quantiles(pair.current, (0.25, 0.5, 0.75))
-    width = high - low
+    width, name = high - low, "median"
     told = [_split(pair)]
+    if not _inside(middle_now, pair) and pair.reference.mean is not None and pair.current.mean is not None:
+        name, middle, middle_now = "mean", pair.reference.mean, pair.current.mean
     if abs(middle_now - middle) > _MOVED * width:
         verb = "rose" if middle_now > middle else "fell"
-        told.insert(0, f"the median {verb} from {_value(middle, pair)} to {_value(middle_now, pair)}")
-    elif width > 0 and not 1 / _STRETCHED < (high_now - low_now) / width < _STRETCHED:
+        told.insert(0, f"the {name} {verb} from {_value(middle, pair)} to {_value(middle_now, pair)}")
+    elif _stretched(low, high, low_now, high_now) and _inside(low_now, pair) and _inside(high_now, pair):
         verb = "widened" if high_now - low_now > width else "narrowed"
         before, now = (f"{_value(a, pair)} to {_value(b, pair)}" for a, b in ((low, high), (low_now, high_now)))
         told.insert(0, f"the middle half of the values {verb} to {now}, before {before}")
     return ", and ".join(text for text in told if text)
+
+
+def _inside(number: float, pair: Pair) -> bool:
+    """Whether it lies within the edges: in an open bin, beyond all that the reference had, nobody knows where."""
+    return float(pair.plan.edges[0]) <= number <= float(pair.plan.edges[-1])
+
+
+def _stretched(low: float, high: float, low_now: float, high_now: float) -> bool:
+    if not (high > low and high_now > low_now):
+        return False
+    return not 1 / _STRETCHED < (high_now - low_now) / (high - low) < _STRETCHED
 
 
 def _value(number: float, pair: Pair) -> str:
@@ -191,6 +206,9 @@ def _categories(pair: Pair, new: bool) -> str:
             return ""
         listed = len(pair.plan.keys)
         return f"the share of values outside the {listed:,} most frequent {shares(a.rest / m, b.rest / n)}"
+    if len(gains) == 2:  # of a yes and a no the one that is rarer tells more
+        gains.sort(key=lambda one: one[1] + one[2])
+        return f"the share of {key(gains[0][3])} {shares(gains[0][1], gains[0][2])}"
     first, *others = sorted(gains, key=lambda one: -one[0])
     told = f"the share of {key(first[3])} {shares(first[1], first[2])}"
     if len(gains) > 2 and others[0][0] >= 0.25 * first[0]:
