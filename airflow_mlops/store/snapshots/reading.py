@@ -43,11 +43,6 @@ class Snapshot:
     def uri(self) -> str:
         return str(self.path)
 
-    @property
-    def files(self) -> list[str]:
-        """Local paths of the Parquet files, in order, checked against their digests."""
-        return self._files
-
     def to_json(self) -> dict[str, Any]:
         """What the next task needs to know."""
         facts = self.manifest
@@ -111,7 +106,7 @@ class Snapshot:
 
     @cached_property
     def files(self) -> list[str]:
-        """Local paths of the Parquet files, each checked once against its digest in the manifest."""
+        """Local paths of the Parquet files, in order, each checked once against its digest in the manifest."""
         return [self._checked(file) for file in self.manifest.files]
 
     def _checked(self, file: DataFile) -> str:
