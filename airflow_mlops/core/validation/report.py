@@ -11,7 +11,7 @@ from airflow_mlops.core.validation.suite import Expectation, Severity
 from airflow_mlops.exceptions import ValidationFailed
 
 Status = Literal["passed", "failed", "crashed"]
-_RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True)
