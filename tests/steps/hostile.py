@@ -67,8 +67,8 @@ COLUMNS: dict[str, pa.Array] = {
 }  # fmt: skip
 #: Those of the short walk: one of each kind that the routes tell apart.
 FEW = (
-    "whole", "whole_null", "long", "real_nan", "real_inf", "single", "null_real", "text", "text_null", "emoji", "digits",
-    "category_null", "flag_null", "day", "moment_null", "zoned", "money", "nothing",
+    "whole", "whole_null", "long", "real_nan", "real_inf", "single", "null_real", "text", "text_null", "emoji",
+    "digits",     "category_null", "flag_null", "day", "moment_null", "zoned", "money", "nothing",
 )  # fmt: skip
 
 BOUNDS: list[dict[str, Any]] = [
@@ -81,7 +81,11 @@ BOUNDS: list[dict[str, Any]] = [
     {"max_value": 2**53},
     {"min_value": -1e300, "max_value": 1e300},
 ]
-FIGURES: list[dict[str, Any]] = [{"min_value": 0.2, "max_value": 4}, {"min_value": 5}, {"max_value": 1, "strict_max": True}]  # fmt: skip
+FIGURES: list[dict[str, Any]] = [
+    {"min_value": 0.2, "max_value": 4},
+    {"min_value": 5},
+    {"max_value": 1, "strict_max": True},
+]
 SETS: list[list[Any]] = [
     [3, 1, 2, 5, 7], ["a", "b", "é", "", "B c"], [2], ["1", "2"], [1.5, 3.0], [True, False], [True], [1, "a", None],
     ["2013-01-02"], ["2013-01-02T00:00:00+00:00"], [2**53 + 1], ["k"], [0], [2.2], ["A"], ["a", None],

@@ -1,6 +1,6 @@
 """Which way a check takes: SQL where its verdict is known to be that of pandas, else pandas on as little as it needs.
 
-The table was made by asking both engines about every core expectation on hostile columns; a test walks through it again.
+The table was made by asking both engines about every core expectation on hostile columns, and a test asks them again.
 What differs takes the second way, and so does everything that is not listed.
 """
 
@@ -20,8 +20,8 @@ from airflow_mlops.core.validation.suite import Expectation
 class Way(StrEnum):
     """How a check is answered when the table is not loaded.
 
-    ``SQL``: by the SQL engine; ``CHUNKS``: by pandas, chunk by chunk, the counts added up; ``COLUMNS``: by pandas on the
-    columns that it reads; ``NAMES``: by pandas on the table without its rows; ``TABLE``: by pandas on everything.
+    ``SQL``: by the SQL engine; ``CHUNKS``: by pandas, chunk by chunk, the counts added up; ``COLUMNS``: by pandas, on
+    the columns that it reads; ``NAMES``: by pandas on the table without its rows; ``TABLE``: by pandas on everything.
     """
 
     SQL = "sql"
@@ -211,15 +211,15 @@ def _condition_in_sql(condition: Any, kinds: Mapping[str, str]) -> bool:
         return False
     if condition.get("type") in ("and", "or"):
         return all(_condition_in_sql(part, kinds) for part in condition.get("conditions") or [None, False])
-    name = (condition.get("column") or {}).get("name")
+    kind = kinds.get(str((condition.get("column") or {}).get("name")), "other")
     if condition.get("type") == "nullity":
-        return kinds.get(name) in _ANY
+        return kind in _ANY
     value = condition.get("parameter")
     values = value if isinstance(value, list) else [value]
     return (
         condition.get("operator") in ("==", "<", "<=", ">", ">=", "IN")
-        and kinds.get(name) in _NUMBERS | _TEXT
-        and all(_fits(one, kinds[name]) for one in values)
+        and kind in _NUMBERS | _TEXT
+        and all(_fits(one, kind) for one in values)
     )
 
 

@@ -91,8 +91,21 @@ def told(check: Check, result: Any, hidden: frozenset[str]) -> dict[str, Any] | 
     if result is None:
         return None
     values = bool(hidden if check.reads is None else hidden & check.reads)
-    plain: dict[str, Any] = _plain(_withheld(result.to_json_dict(), values=values, errors=bool(hidden)))
+    plain: dict[str, Any] = _plain(_withheld(_as_dict(result), values=values, errors=bool(hidden)))
     return plain
+
+
+def _as_dict(result: Any) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = result.to_json_dict()
+    except (TypeError, ValueError, OverflowError):  # values that it has no JSON for, such as a time of day
+        return {
+            "success": bool(result.success),
+            "expectation_config": result.expectation_config.to_json_dict(),
+            "result": result.result,
+            "exception_info": result.exception_info,
+        }
+    return found
 
 
 def _context() -> Any:

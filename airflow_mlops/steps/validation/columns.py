@@ -66,6 +66,6 @@ def _exact(found: object, rows: int) -> bool:
         return False
     if getattr(found, "has_min_max", False):
         low, high = found.min, found.max  # type: ignore[attr-defined]
-        return -EXACT < int(low) and int(high) < EXACT
+        return int(low) > -EXACT and int(high) < EXACT
     # Nulls alone have neither a least nor a greatest value.
     return bool(getattr(found, "has_null_count", False)) and found.null_count == rows  # type: ignore[attr-defined]

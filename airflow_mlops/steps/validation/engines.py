@@ -1,4 +1,4 @@
-"""Who answers the checks: Great Expectations on pandas, or on SQL with a second way for what SQL would answer otherwise.
+"""Who answers the checks: Great Expectations on pandas, or on SQL with a second way where SQL would say otherwise.
 
 An engine is a function of a snapshot and of checks; it gives Great Expectations' own result for each of them, in their
 order, or None where there is none.

@@ -108,7 +108,7 @@ def _needed(checks: Sequence[Check], names: list[str]) -> list[str] | None:
 
 def _alike(table: pa.Table, nulls: Mapping[str, bool]) -> pd.DataFrame:
     """Numbers become floats and booleans objects by a null anywhere, be it in another chunk."""
-    frame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas()
     wanted = {"integer": "float64", "boolean": "object"}
     kinds = {field.name: kind_of(str(field.type)) for field in table.schema}
     types = {name: wanted[kind] for name, kind in kinds.items() if kind in wanted and nulls.get(name)}

@@ -118,7 +118,8 @@ def _unsure(check: Check, found: Any, connection: duckdb.DuckDBPyConnection) -> 
     if observed is None:
         return True
     name = _quoted(check.expectation.columns[0])
-    rows, largest = connection.execute(f"SELECT count({name}), max(abs(CAST({name} AS DOUBLE))) FROM {_VIEW}").fetchone() or (0, 0)  # noqa: S608
+    query = f"SELECT count({name}), max(abs(CAST({name} AS DOUBLE))) FROM {_VIEW}"  # noqa: S608
+    rows, largest = connection.execute(query).fetchone() or (0, 0)
     return too_close(check.expectation, float(observed), int(rows), float(largest or 0))
 
 
