@@ -10,8 +10,10 @@
     │   ├── NotEnoughData           nothing is wrong, this date has too little behind it: skip
     │   ├── GateRefused             nothing is wrong, the gate said no to this model: skip
     │   ├── SnapshotError           a snapshot is missing, incomplete or not what its manifest says
+    │   ├── ProfileError            a profile cannot be read, or two cannot be put together
     │   ├── SuiteError              an expectation suite cannot be trusted to check what it says
     │   ├── ValidationFailed        the data broke a blocking expectation
+    │   ├── DriftFound              the data differ from the baseline by more than the policy allows
     │   ├── TrainingError           the estimator refused its parameters or its data
     │   └── RegistryError           MLflow refused the request
     │       └── NotFound
@@ -59,12 +61,20 @@ class SnapshotError(DataError):
     """A snapshot is missing, incomplete or differs from its manifest."""
 
 
+class ProfileError(DataError):
+    """A profile cannot be made or read, or is of another plan than the one it meets."""
+
+
 class SuiteError(DataError):
     """A suite is empty, or names what Great Expectations would drop without a word."""
 
 
 class ValidationFailed(DataError):
     """The data broke a blocking expectation."""
+
+
+class DriftFound(DataError):
+    """The data differ from the baseline by more than the policy allows."""
 
 
 class TrainingError(DataError):

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops._failpoints import around
 from airflow_mlops.core.names import check_name
-from airflow_mlops.core.snapshots import DataFile, DataVersion, Manifest, as_scalar, describe_schema
+from airflow_mlops.core.snapshots import (
+    DataFile,
+    DataVersion,
+    Manifest,
+    as_scalar,
+    check_schema,
+    describe_schema,
+    difference,
+)
 from airflow_mlops.exceptions import SnapshotError
 from airflow_mlops.store.publish import is_local, publish_bytes, publish_file
 
@@ -151,6 +159,7 @@ def write_snapshot(store: UPath, batches: Iterable[pa.RecordBatch], schema: pa.S
     :param draft: the manifest without what only the rows can tell
     """
     check_name(draft.name, "snapshot")
+    check_schema(schema, f"Snapshot {draft.name}")
     with tempfile.TemporaryDirectory(prefix="mlops-spool-") as spool:
         version = DataVersion(schema)
         files = list(_write_files(Path(spool), _whole_groups(batches, schema), schema, version))
@@ -191,7 +200,7 @@ def _whole_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
     held = 0
     for batch in batches:
         if not batch.schema.equals(schema):
-            raise SnapshotError(f"The columns changed on the way: {_difference(schema, batch.schema)}.")
+            raise SnapshotError(f"The columns changed on the way: {difference(schema, batch.schema)}.")
         waiting.append(batch)
         held += batch.num_rows
         while held >= ROW_GROUP:
@@ -207,14 +216,6 @@ def _as_hashed(found: pa.DataType, recorded: str) -> pa.DataType:
 
     coarser = (pa.date64(), pa.time32("s"), pa.timestamp("s", getattr(found, "tz", None)))
     return next((type_ for type_ in coarser if str(type_) == recorded), found)
-
-
-def _difference(expected: pa.Schema, found: pa.Schema) -> str:
-    ours, theirs = ({f.name: str(f.type) for f in schema} for schema in (expected, found))
-    changed = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    return (
-        ", ".join(f"{n} was {ours.get(n, 'missing')}, is {theirs.get(n, 'missing')}" for n in changed) or "their order"
-    )
 
 
 def _write_files(
