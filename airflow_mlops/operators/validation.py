@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class ValidateDataOperator(MlopsOperator):
     """Check a snapshot against a Great Expectations suite; blocking failures fail the task, warnings do not.
 
-    Returns the snapshot's own output (so that the next task can take it from here; where rows were quarantined, that
-    of the snapshot of the rest) with the verdict: ``success``,
-    ``blocked``, ``warnings``, ``summary``, the ``outcomes`` without any value of a row, and ``report_uri`` and
-    ``result_uri``, the page and the full result in the store. All is written before a failing check fails the task.
+    Returns the snapshot's own output, so that the next task can take it from here (where rows were quarantined: that of
+    the snapshot of the rest), with the verdict: ``success``, ``blocked``, ``warnings``, ``summary``, the ``outcomes``
+    without any value of a row, ``quarantined`` and ``quarantine_uri``, and ``report_uri`` and ``result_uri``, the page
+    and the full result in the store. All is written before a failing check fails the task.
 
     :param snapshot: output of an earlier task, or the URI of a snapshot
     :param suite: JSON or YAML file of a suite (a relative path starts at the DAG file), or the suite as a mapping
@@ -31,14 +31,14 @@ class ValidateDataOperator(MlopsOperator):
     :param parameters: values for the suite's ``{"$PARAMETER": name}``
     :param sensitive: columns of which no value may be shown, not even in the store's report
     :param data_docs: publish Great Expectations' own page too, which loads scripts and styles from the network
-    :param engine: ``pandas`` loads the columns that the suite needs, ``sql`` loads no table; ``auto`` chooses by the
-        size, the verdict is the same
+    :param engine: ``pandas`` loads the columns that the suite needs, ``sql`` loads no table; ``auto`` goes by the size,
+        the verdict is the same
     :param max_quarantined: largest share of the rows that checks of severity quarantine may split off; more block
     """
 
     template_fields: Sequence[str] = (
-        *MlopsOperator.template_fields, "snapshot", "suite", "min_rows", "parameters", "sensitive", "data_docs", "engine",
-        "max_quarantined",
+        *MlopsOperator.template_fields, "snapshot", "suite", "min_rows", "parameters", "sensitive", "data_docs",
+        "engine", "max_quarantined",
     )  # fmt: skip
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
 
