@@ -47,6 +47,11 @@ class Snapshot:
     def uri(self) -> str:
         return str(self.path)
 
+    @property
+    def files(self) -> list[str]:
+        """Local paths of the Parquet files, in order, checked against their digests."""
+        return self._files
+
     def to_json(self) -> dict[str, Any]:
         """What the next task needs to know."""
         facts = self.manifest
