@@ -101,13 +101,17 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": "MLOps",
-                "python-modules": [f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots", "drift")],
+                "python-modules": [
+                    f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots", "validation", "drift")
+                ],
             }
         ],
         "triggers": [
             {
                 "integration-name": "MLOps",
-                "python-modules": [f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots", "drift")],
+                "python-modules": [
+                    f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots", "validation", "drift")
+                ],
             }
         ],
         "hooks": [{"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]}],
