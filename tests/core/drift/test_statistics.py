@@ -183,19 +183,16 @@ def test_folding_keeps_every_row_and_looks_at_the_sum_alone():
 
 
 def test_folding_leaves_the_tails_by_themselves():
-    ends = [
-        sum(part[-1] + 1 for part in parts[i : i + 1])
-        for parts in [fold_ordered([100] * 1000, [100] * 1000)]
-        for i in (0, 1, 2)
-    ]
-    assert ends == [1, 5, 20]
+    parts = fold_ordered([100] * 1000, [100] * 1000)
+    ends = [part[-1] + 1 for part in (*parts[:3], *parts[-4:])]
+    assert ends == [1, 5, 20, 980, 995, 999, 1000]
 
 
 def test_what_is_outside_a_list_is_never_by_itself():
-    known, new = [1000, 1000, 6, 5], 400
+    known, new = [1000, 1000, 9, 8], 400
     assert fold_categories([*known, 0], [*known, new], aside=4) == [[0], [1], [2], [3], [4]]
     rare = [1000, 1000, 1, 1]
-    assert fold_categories([*rare, 0], [*rare, new], aside=4) == [[0], [1], [2, 3, 4]]
+    assert fold_categories([*rare, 0], [*rare, new], aside=4) == [[0], [1], [4, 2, 3]]
 
 
 def test_a_chi_square_of_clusters_has_the_level_that_it_claims():
