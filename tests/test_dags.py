@@ -25,7 +25,7 @@ from airflow_mlops.testing.invariants import check_invariants
 
 DAGS = Path(__file__).parent.parent / "dags"
 SCHEMA = DAGS / "projects" / "project.schema.json"
-FLOWS = ("continuous_training", "reproduce", "backtest")
+FLOWS = ("continuous_training", "reproduce", "backtest", "drift_check")
 PROJECTS = ("arrival_delay", "flight_delays")
 FLIGHTS = "continuous_training__flight_delays"
 REPRODUCE = "reproduce__flight_delays"
