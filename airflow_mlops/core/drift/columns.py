@@ -9,7 +9,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.core.drift import statistics
-from airflow_mlops.core.drift.clusters import Fold, beyond_chunks, clustered_p, design_effect
+from airflow_mlops.core.drift.clusters import Design, Fold, beyond_chunks, clustered_p, design_of
 from airflow_mlops.core.drift.folding import MEASURED, TESTED, fold_categories, fold_ordered, folded
 from airflow_mlops.core.drift.keys import buckets_of
 from airflow_mlops.core.drift.policy import DriftPolicy
@@ -146,9 +146,9 @@ def _shape(pair: Pair) -> DriftTest:
     a, b = pair.filled(pair.reference), pair.filled(pair.current)
     parts = _fold(pair)(a, b)
     found = statistics.chi_square(folded(a, parts), folded(b, parts))
-    design = 1.0
+    design = Design()
     if pair.chunks:
-        design = design_effect([pair.filled(chunk) for chunk in pair.chunks], _fold(pair))
+        design = design_of([pair.filled(chunk) for chunk in pair.chunks], _fold(pair))
         p = clustered_p(found.value, found.df, design, len(pair.chunks))
     elif pair.plan.kind == "numeric":
         distance = statistics.kolmogorov_smirnov(a, b).low
@@ -156,7 +156,7 @@ def _shape(pair: Pair) -> DriftTest:
     else:
         p = found.p
     fine = parts if pair.plan.kind == "numeric" else _fold(pair, MEASURED)(a, b)
-    return DriftTest("shape", p, statistics.effect(folded(a, fine), folded(b, fine), design))
+    return DriftTest("shape", p, statistics.effect(folded(a, fine), folded(b, fine), design.factor))
 
 
 _SHARES: Mapping[What, Callable[[ColumnProfile], int]] = {
@@ -172,13 +172,13 @@ def _shares(pair: Pair, what: What, policy: DriftPolicy) -> DriftTest | None:
     (k, m), (j, n) = ((count(column), column.rows) for column in (pair.reference, pair.current))
     if not k + j:
         return None
-    p, design = hypergeometric_p(k, m, j, n), 1.0
+    p, design = hypergeometric_p(k, m, j, n), Design()
     if pair.chunks:
-        design = design_effect([(count(chunk), chunk.rows - count(chunk)) for chunk in pair.chunks])
+        design = design_of([(count(chunk), chunk.rows - count(chunk)) for chunk in pair.chunks])
         value, df, _ = statistics.chi_square((k, m - k), (j, n - j))
         p = max(p, clustered_p(value, df, design, len(pair.chunks)))
     before, after = k / m, j / n
-    effect = statistics.effect((k, m - k), (j, n - j), design)
+    effect = statistics.effect((k, m - k), (j, n - j), design.factor)
     return DriftTest(what, p, effect, before, after, abs(after - before) >= policy.nulls)
 
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 
 from airflow_mlops.core.drift import statistics as ours
 from airflow_mlops.core.drift import tails
-from airflow_mlops.core.drift.clusters import beyond_chunks, clustered_p, design_effect
+from airflow_mlops.core.drift.clusters import beyond_chunks, clustered_p, design_of
 from airflow_mlops.core.drift.folding import fold_categories, fold_ordered, folded
 from airflow_mlops.core.drift.judge import benjamini_hochberg, holm
 
@@ -208,7 +208,7 @@ def test_a_chi_square_of_clusters_has_the_level_that_it_claims():
         reference, current = [sum(c) for c in zip(*chunks, strict=True)], clusters(40).sum(axis=0).tolist()
         found = ours.chi_square(reference, current)
         plain += found.p < 0.05
-        corrected += clustered_p(found.value, found.df, design_effect(chunks), 10) < 0.05
+        corrected += clustered_p(found.value, found.df, design_of(chunks), 10) < 0.05
     assert plain > 100
     assert corrected <= 22  # 5 % of 200 draws, and three standard errors
 
