@@ -12,6 +12,7 @@ from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.names import check_name
+from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.core.windows import TrainingWindow
 from airflow_mlops.exceptions import ConfigurationError
 
@@ -97,6 +98,10 @@ class ValidationSection(_Section):
     suite: str = Field(description="File of the suite, relative to the project file")
     min_rows: int = Field(1, ge=1)
     sensitive: list[str] = Field([], description="Columns whose values no report may show")
+    engine: Literal["auto", "pandas", "sql"] = Field("auto", description="The verdict is the same; auto goes by size")
+    max_quarantined: float = Field(
+        SHARE, ge=0, le=1, description="Largest share of the rows that severity quarantine may split off; more block"
+    )
 
 
 class TrainingSection(_Section):
