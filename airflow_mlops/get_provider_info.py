@@ -86,6 +86,7 @@ def get_provider_info() -> dict[str, Any]:
                     for word in (
                         "snapshots",
                         "validation",
+                        "schema",
                         "training",
                         "evaluation",
                         "gate",

@@ -56,7 +56,7 @@ def propose(
     columns = [column for column in profile.columns if not column.plan.derived]
     if missing := [key for key in keys if key not in {column.name for column in columns}]:
         raise ConfigurationError(f"Suite {name}: key {', '.join(missing)} is no column.")
-    checks = [check for column in columns for check in _of_column(column, rule)]
+    checks = [check for column in columns for check in _of_column(column, rule, key=column.name in keys)]
     if len(keys) == 1:
         checks.append(_check(UNIQUE, {"column": keys[0]}, Severity.CRITICAL, {}))
     elif keys:
@@ -69,9 +69,10 @@ def is_proposed(check: Expectation) -> bool:
     return bool(check.meta.get("proposed"))
 
 
-def _of_column(column: ColumnProfile, rule: ProposalPolicy) -> Iterator[Expectation]:
+def _of_column(column: ColumnProfile, rule: ProposalPolicy, *, key: bool) -> Iterator[Expectation]:
     severity = Severity.parse(rule.severity)
-    checks = [*_nulls(column, severity), *_values(column, rule, severity)]
+    # The values of a key are other ones in every sample.
+    checks = [*_nulls(column, severity), *(() if key else _values(column, rule, severity))]
     yield from checks or [_check(EXISTS, {"column": column.name}, Severity.CRITICAL, {})]
 
 

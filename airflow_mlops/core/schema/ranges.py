@@ -2,7 +2,8 @@
 
 Two rules. A share is allowed to be half as high again, and never less than chance makes of it. A range ends a quarter
 of the body's width beyond the extremes where the data ends abruptly, as bounded numbers do; where it has a tail,
-extremes say nothing of the next sample: it ends a body's width beyond where the outermost half percent begins, for most values.
+extremes say nothing of the next sample: it ends a body's width beyond the point where the outermost half percent
+begins, and holds for most values.
 """
 
 from __future__ import annotations
