@@ -133,12 +133,16 @@ def test_another_sample_keeps_to_it(suite: Suite, seed: int) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize("rows", [500, 2000, 10_000])
 def test_other_samples_nearly_always_keep_to_it(rows: int) -> None:
-    """A new sample and a new suite each time: 24 columns, one alarm in fifty tables at most."""
+    """A new sample and a new suite each time: of tables with 24 columns one in twenty alarms at most."""
+    # What makes less than one in a hundred values is missing in many a sample of five hundred: nothing to learn from.
+    rare = {"rarely_null", "carrier", "infinite"} if rows < 1000 else set()
+    kinds = {name: kind for name, kind in KINDS.items() if name not in rare}
     alarms, rounds = [], 60
     for seed in range(rounds):
-        suite = suite_of(draw(2 * seed + 1000, rows))
-        assert broken(suite, draw(2 * seed + 1000, rows)) == []
-        alarms.append(broken(suite, draw(2 * seed + 1001, rows)))
+        table = draw(2 * seed + 1000, rows, kinds)
+        suite = suite_of(table)
+        assert broken(suite, table) == []
+        alarms.append(broken(suite, draw(2 * seed + 1001, rows, kinds)))
     assert sum(bool(alarm) for alarm in alarms) <= rounds / 20, alarms
 
 
