@@ -85,6 +85,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"airflow_mlops.operators.{word}"
                     for word in (
                         "snapshots",
+                        "garbage",
                         "validation",
                         "schema",
                         "training",

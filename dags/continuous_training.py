@@ -89,6 +89,7 @@ for project in projects_for("continuous_training", Path(__file__).parent / "proj
             model=project.name,
             seed="{{ params.seed }}",
             note="{{ params.note or '' }}",
+            sensitive=project.validation.sensitive,
             **project.training.model_dump(exclude={"seed"}),
         )
         evaluated = EvaluateModelOperator(
