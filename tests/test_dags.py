@@ -394,4 +394,4 @@ def test_the_drift_check_stands_alone(
     }
     found = outputs(run_dag(dags["drift_check"], run_conf=form))["check"]
     assert (found["verdict"], found["columns"]) == ("drift", 1)
-    assert found["worst"][0]["sentence"].startswith("minutes: the median rose from 50 to 90")
+    assert found["worst"][0]["sentence"].startswith("minutes: the median rose from 49 to 89")
