@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_mlops.core.drift.policy import DriftPolicy
 from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
@@ -24,6 +26,17 @@ _CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly)|\S+( +\S+){4})$"
 
 def _policy(value: dict[str, Any]) -> dict[str, Any]:
     GatePolicy.from_json(value)
+    return value
+
+
+def _drift(value: dict[str, Any]) -> dict[str, Any]:
+    DriftPolicy.from_json(value)
+    return value
+
+
+def _last(value: str) -> str:
+    if not re.fullmatch(r"([2-9]|[1-9]\d{1,4})[hdw]", value):
+        raise ValueError(f"{value!r} is not a span of two days, hours or weeks and more: write 28d or 48h")
     return value
 
 
@@ -152,6 +165,31 @@ class BacktestSection(_Section):
     margin: float | None = Field(default=None, gt=0, description="Smallest gain of the metric that would matter")
 
 
+class DriftSection(_Section):
+    """What the drift check compares with the rows that the champion was trained on."""
+
+    schedule: str = Field(default="0 6 * * 1", pattern=_CRON, description="Cron expression of the checks")
+    last: Annotated[str, AfterValidator(_last)] = Field(
+        default="28d", description="Rows of so long before each check: 28d"
+    )
+    policy: Annotated[dict[str, Any], AfterValidator(_drift)] = Field(
+        default={}, description="Arguments of DriftPolicy"
+    )
+    columns: list[str] | None = Field(default=None, description="Columns to compare; the features if left out")
+    clusters: str | None = Field(
+        default=None, description="Column that says which rows belong together, such as the day"
+    )
+
+    def window(self, timezone: str) -> dict[str, str]:
+        """The rows before a check, as a window whose last hour or day counts as its test.
+
+        >>> DriftSection(last="28d").window("UTC")
+        {'lookback': '27d', 'test': '1d', 'timezone': 'UTC'}
+        """
+        count, unit = int(self.last[:-1]), self.last[-1]
+        return {"lookback": f"{count - 1}{unit}", "test": f"1{unit}", "timezone": timezone}
+
+
 class Project(_Section):
     """One model's project file."""
 
@@ -172,6 +210,7 @@ class Project(_Section):
         "never", description="Whether a backfill may register and promote a model newer than every approved version"
     )
     backtest: BacktestSection = BacktestSection()
+    drift: DriftSection = DriftSection()
 
     @model_validator(mode="after")
     def _gate_reads_what_is_measured(self) -> Project:
