@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_mlops.core.drift.policy import DriftPolicy
 from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.names import check_name
+from airflow_mlops.core.validation.history import FreshnessPolicy, HistoryPolicy, VolumePolicy
 from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.core.windows import TrainingWindow
 from airflow_mlops.exceptions import ConfigurationError
@@ -22,6 +26,17 @@ _CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly)|\S+( +\S+){4})$"
 
 def _policy(value: dict[str, Any]) -> dict[str, Any]:
     GatePolicy.from_json(value)
+    return value
+
+
+def _drift(value: dict[str, Any]) -> dict[str, Any]:
+    DriftPolicy.from_json(value)
+    return value
+
+
+def _last(value: str) -> str:
+    if not re.fullmatch(r"([2-9]|[1-9]\d{1,4})[hdw]", value):
+        raise ValueError(f"{value!r} is not a span of two days, hours or weeks and more: write 28d or 48h")
     return value
 
 
@@ -36,6 +51,14 @@ def _timezone(value: str) -> str:
 def _window(value: dict[str, Any]) -> dict[str, Any]:
     TrainingWindow.from_json(value)
     return value
+
+
+def _history(policy: type[HistoryPolicy]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        policy.parse(value)
+        return value
+
+    return check
 
 
 def _metric(value: str) -> str:
@@ -102,6 +125,12 @@ class ValidationSection(_Section):
     max_quarantined: float = Field(
         SHARE, ge=0, le=1, description="Largest share of the rows that severity quarantine may split off; more block"
     )
+    freshness: Annotated[bool | dict[str, Any], AfterValidator(_history(FreshnessPolicy))] = Field(
+        False, description="Compare the newest event with earlier snapshots: true, or arguments of FreshnessPolicy"
+    )
+    volume: Annotated[bool | dict[str, Any], AfterValidator(_history(VolumePolicy))] = Field(
+        False, description="Compare the number of rows with earlier snapshots: true, or arguments of VolumePolicy"
+    )
 
 
 class TrainingSection(_Section):
@@ -136,6 +165,31 @@ class BacktestSection(_Section):
     margin: float | None = Field(default=None, gt=0, description="Smallest gain of the metric that would matter")
 
 
+class DriftSection(_Section):
+    """What the drift check compares with the rows that the champion was trained on."""
+
+    schedule: str = Field(default="0 6 * * 1", pattern=_CRON, description="Cron expression of the checks")
+    last: Annotated[str, AfterValidator(_last)] = Field(
+        default="28d", description="Rows of so long before each check: 28d"
+    )
+    policy: Annotated[dict[str, Any], AfterValidator(_drift)] = Field(
+        default={}, description="Arguments of DriftPolicy"
+    )
+    columns: list[str] | None = Field(default=None, description="Columns to compare; the features if left out")
+    clusters: str | None = Field(
+        default=None, description="Column that says which rows belong together, such as the day"
+    )
+
+    def window(self, timezone: str) -> dict[str, str]:
+        """The rows before a check, as a window whose last hour or day counts as its test.
+
+        >>> DriftSection(last="28d").window("UTC")
+        {'lookback': '27d', 'test': '1d', 'timezone': 'UTC'}
+        """
+        count, unit = int(self.last[:-1]), self.last[-1]
+        return {"lookback": f"{count - 1}{unit}", "test": f"1{unit}", "timezone": timezone}
+
+
 class Project(_Section):
     """One model's project file."""
 
@@ -156,6 +210,7 @@ class Project(_Section):
         "never", description="Whether a backfill may register and promote a model newer than every approved version"
     )
     backtest: BacktestSection = BacktestSection()
+    drift: DriftSection = DriftSection()
 
     @model_validator(mode="after")
     def _gate_reads_what_is_measured(self) -> Project:
