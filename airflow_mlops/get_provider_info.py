@@ -87,6 +87,7 @@ def get_provider_info() -> dict[str, Any]:
                         "snapshots",
                         "garbage",
                         "validation",
+                        "schema",
                         "training",
                         "evaluation",
                         "gate",
