@@ -85,7 +85,9 @@ def get_provider_info() -> dict[str, Any]:
                     f"airflow_mlops.operators.{word}"
                     for word in (
                         "snapshots",
+                        "garbage",
                         "validation",
+                        "schema",
                         "training",
                         "evaluation",
                         "gate",
@@ -101,13 +103,17 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": "MLOps",
-                "python-modules": [f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots", "drift")],
+                "python-modules": [
+                    f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots", "validation", "drift")
+                ],
             }
         ],
         "triggers": [
             {
                 "integration-name": "MLOps",
-                "python-modules": [f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots", "drift")],
+                "python-modules": [
+                    f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots", "validation", "drift")
+                ],
             }
         ],
         "hooks": [{"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]}],

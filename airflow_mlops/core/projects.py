@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +13,7 @@ from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.names import check_name
+from airflow_mlops.core.validation.history import FreshnessPolicy, HistoryPolicy, VolumePolicy
 from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.core.windows import TrainingWindow
 from airflow_mlops.exceptions import ConfigurationError
@@ -36,6 +38,14 @@ def _timezone(value: str) -> str:
 def _window(value: dict[str, Any]) -> dict[str, Any]:
     TrainingWindow.from_json(value)
     return value
+
+
+def _history(policy: type[HistoryPolicy]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        policy.parse(value)
+        return value
+
+    return check
 
 
 def _metric(value: str) -> str:
@@ -101,6 +111,12 @@ class ValidationSection(_Section):
     engine: Literal["auto", "pandas", "sql"] = Field("auto", description="The verdict is the same; auto goes by size")
     max_quarantined: float = Field(
         SHARE, ge=0, le=1, description="Largest share of the rows that severity quarantine may split off; more block"
+    )
+    freshness: Annotated[bool | dict[str, Any], AfterValidator(_history(FreshnessPolicy))] = Field(
+        False, description="Compare the newest event with earlier snapshots: true, or arguments of FreshnessPolicy"
+    )
+    volume: Annotated[bool | dict[str, Any], AfterValidator(_history(VolumePolicy))] = Field(
+        False, description="Compare the number of rows with earlier snapshots: true, or arguments of VolumePolicy"
     )
 
 

@@ -40,10 +40,13 @@ class _Row:
 def validation_page(report: ValidationReport, suite: Suite, found: Sequence[Mapping[str, Any] | None]) -> str:
     """Render a report; ``found`` are Great Expectations' results for the suite's checks, in their order.
 
+    In the report they stand behind the check of the rows, and before what is checked beside the suite.
+
     The page stands in the data store and shows examples of values, but none of what is named in its ``withheld``.
     """
-    guard, *judged = report.outcomes
-    rows = [(guard, _row(report, guard, None, None))]
+    guard, *rest = report.outcomes
+    judged, beside = rest[: len(suite.expectations)], rest[len(suite.expectations) :]
+    rows = [(o, _row(report, o, None, None)) for o in (guard, *beside)]
     rows += [(o, _row(report, o, check, one)) for o, check, one in zip(judged, suite.expectations, found, strict=True)]
     ranks = list(_CONSEQUENCE)
     rows.sort(key=lambda row: (row[0].status == "passed", ranks.index(row[0].severity)))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.names import check_name
-from airflow_mlops.core.profiles import Plan, Profile, Profiler, fit_plan
+from airflow_mlops.core.profiles import Plan, Profile
 from airflow_mlops.exceptions import ProfileError
-from airflow_mlops.steps.scan import ParquetScan
+from airflow_mlops.steps.scan import ParquetScan, TableScan
 from airflow_mlops.store.publish import publish_bytes
 from airflow_mlops.store.snapshots import Snapshot
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_mlops.core.tracking import Mlflow
 
-#: The file beside a model's own.
-ARTIFACT = "profile.json"
+#: The file among the artifacts of the run that trained a model.
+ARTIFACT = "baseline/profile.json"
 
 
 def profile_snapshot(
@@ -70,12 +70,8 @@ def profile_table(
     as_of: datetime | str | None = None,
 ) -> Profile:
     """The profile of rows in memory; without a plan it is a reference."""
-    batches = table.to_batches() or [_no_rows(table)]
-    plan = plan or fit_plan(batches, columns=columns, sensitive=sensitive, as_of=as_of)
-    profiler = Profiler(plan, as_of)
-    for batch in batches:
-        profiler.update(batch)
-    return profiler.profile()
+    scan = TableScan(table)
+    return scan.profile(plan or scan.fit(columns, sensitive, as_of), as_of)
 
 
 def save_profile(store: UPath, profile: Profile, name: str) -> str:
@@ -106,15 +102,12 @@ def baseline_of(client: Mlflow, name: str, which: int | str = "champion") -> Pro
     facts = client.registry.version(name, number)
     if not facts.model_id or tags.BASELINE not in facts.tags:
         raise ProfileError(f"Version {number} of model {name} has no baseline: train it again.")
+    run_id = client.tracking.model(facts.model_id).run_id or ""
+    from upath import UPath
+
     with tempfile.TemporaryDirectory(prefix="mlops-profile-") as folder:
-        client.tracking.download(client.tracking.model(facts.model_id).artifact_uri, Path(folder))
-        profile = Profile.from_json(json.loads(Path(folder, ARTIFACT).read_text()))
+        client.tracking.download(f"{client.tracking.artifact_uri(run_id)}/{os.path.dirname(ARTIFACT)}", Path(folder))
+        profile = load_profile(UPath(folder) / os.path.basename(ARTIFACT))
     if profile.digest != facts.tags[tags.BASELINE]:
         raise ProfileError(f"The baseline of version {number} of model {name} is not the one that was logged.")
     return profile
-
-
-def _no_rows(table: pa.Table) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    return pa.RecordBatch.from_pylist([], schema=table.schema)

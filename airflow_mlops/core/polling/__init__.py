@@ -7,6 +7,7 @@ from airflow_mlops.core.polling.marks import FileMark, SeenFile, given_mark, pla
 from airflow_mlops.core.polling.poll import Poll
 from airflow_mlops.core.polling.rows import AwaitedRows, SeenRows, judge_rows
 from airflow_mlops.core.polling.runs import AwaitedRun, judge_run
+from airflow_mlops.core.polling.verdicts import AwaitedVerdict, judge_verdicts
 
 __all__ = [
     "AwaitedData",
@@ -14,6 +15,7 @@ __all__ = [
     "AwaitedFiles",
     "AwaitedRows",
     "AwaitedRun",
+    "AwaitedVerdict",
     "DriftWindow",
     "FileMark",
     "Poll",
@@ -25,6 +27,7 @@ __all__ = [
     "judge_files",
     "judge_rows",
     "judge_run",
+    "judge_verdicts",
     "plain_mark",
     "row_mark",
     "watch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from upath import UPath
 
-#: Rows of a batch, and how many batches are read ahead: memory stays the same however large the file is.
-ROWS, AHEAD = 65_536, 4
+#: Rows of a batch: memory stays the same however large the file is.
+ROWS = 131_072
 
 _SUFFIXES = {"csv": "csv", "tsv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "jsonl"}
 
@@ -48,42 +49,52 @@ class ParquetFile:
         expected: pa.Schema | None = None,
         loose: bool = False,
     ) -> None:
-        import pyarrow.dataset as ds
+        import pyarrow.parquet as pq
 
         self.name = name
-        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        self._files = _filesystem(root)
         with _told(name):
-            self._rows = ds.dataset(
-                name, format=ds.ParquetFileFormat(default_fragment_scan_options=options), filesystem=_filesystem(root)
-            )
-            self.schema = _typed(self._rows.schema.remove_metadata(), types)
+            # Not read ahead by the library: it would keep the whole file.
+            self._file = pq.ParquetFile(name, filesystem=self._files, pre_buffer=False, page_checksum_verification=True)
+            self._stored = self._file.schema_arrow.remove_metadata()
+            self.schema = _typed(self._stored, types)
 
     def batches(self, likely: Likely) -> Iterator[pa.RecordBatch]:
         with _told(self.name):
             own = [name for name in likely.columns if name in self.schema.names] or None
-            scanner = self._rows.scanner(
-                columns=own, filter=self._filter(likely), batch_size=ROWS, batch_readahead=AHEAD
-            )
-            for batch in scanner.to_batches():
+            found = self._file.iter_batches(batch_size=ROWS, row_groups=self._row_groups(likely), columns=own)
+            for batch in _ahead(found):
                 batch.validate(full=True)  # text that is no UTF-8 would only show in somebody's training
                 yield self._cast(batch)
 
-    def _filter(self, likely: Likely) -> Any:
+    def _row_groups(self, likely: Likely) -> list[int]:
+        """Those that may hold rows of the bounds, by their statistics."""
         import pyarrow.dataset as ds
 
         name, bounds = likely.event_time, likely.bounds
-        if name is None or bounds is None or name not in self.schema.names:
-            return None
-        type_ = self._rows.schema.field(name).type
+        if name is None or bounds is None or name not in self._stored.names:
+            return list(range(self._file.num_row_groups))
+        type_ = self._stored.field(name).type
         if type_ != self.schema.field(name).type:
-            return None
-        return (ds.field(name) >= as_scalar(bounds.start, type_)) & (ds.field(name) < as_scalar(bounds.end, type_))
+            return list(range(self._file.num_row_groups))
+        keep = (ds.field(name) >= as_scalar(bounds.start, type_)) & (ds.field(name) < as_scalar(bounds.end, type_))
+        whole = ds.ParquetFileFormat().make_fragment(self.name, filesystem=self._files)
+        return [group.id for group in whole.subset(keep, schema=self._stored).row_groups]
 
     def _cast(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         import pyarrow as pa
 
         wanted = pa.schema([self.schema.field(name) for name in batch.schema.names])
         return batch.replace_schema_metadata(None) if batch.schema.equals(wanted) else batch.cast(wanted)
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The next batch is decoded while this one is worked on."""
+    with ThreadPoolExecutor(1, "decode") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 #: Makes an open file of each format: path of the source, name, types, the columns that the first file had, and whether
