@@ -13,6 +13,7 @@
     │   ├── ProfileError            a profile cannot be read, or two cannot be put together
     │   ├── SuiteError              an expectation suite cannot be trusted to check what it says
     │   ├── ValidationFailed        the data broke a blocking expectation
+    │   ├── DriftFound              the data differ from the baseline by more than the policy allows
     │   ├── TrainingError           the estimator refused its parameters or its data
     │   └── RegistryError           MLflow refused the request
     │       └── NotFound
@@ -70,6 +71,10 @@ class SuiteError(DataError):
 
 class ValidationFailed(DataError):
     """The data broke a blocking expectation."""
+
+
+class DriftFound(DataError):
+    """The data differ from the baseline by more than the policy allows."""
 
 
 class TrainingError(DataError):

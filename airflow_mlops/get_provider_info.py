@@ -55,7 +55,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [
-            f"airflow_mlops.links.{name}" for name in ("MlflowRunLink", "MlflowModelVersionLink", "BacktestReportLink")
+            f"airflow_mlops.links.{name}"
+            for name in ("MlflowRunLink", "MlflowModelVersionLink", "BacktestReportLink", "DriftReportLink")
         ],
         "cli": ["airflow_mlops.cli.provider.get_commands"],
         "task-decorators": [
@@ -92,11 +93,26 @@ def get_provider_info() -> dict[str, Any]:
                         "promotion",
                         "reproduction",
                         "backtest",
+                        "drift",
                     )
                 ],
             }
         ],
-        "sensors": [{"integration-name": "MLOps", "python-modules": ["airflow_mlops.sensors.training"]}],
-        "triggers": [{"integration-name": "MLOps", "python-modules": ["airflow_mlops.triggers.training"]}],
+        "sensors": [
+            {
+                "integration-name": "MLOps",
+                "python-modules": [
+                    f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots", "validation", "drift")
+                ],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "MLOps",
+                "python-modules": [
+                    f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots", "validation", "drift")
+                ],
+            }
+        ],
         "hooks": [{"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]}],
     }

@@ -42,3 +42,13 @@ class BacktestReportLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         return getattr(operator, "report_url", "")
+
+
+class DriftReportLink(BaseOperatorLink):
+    """Opens the page of a drift check: in MLflow beside a model, else where it lies in the store."""
+
+    name = "Drift report"
+    xcom_key = "drift_report_url"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return getattr(operator, "report_url", "")

@@ -78,6 +78,8 @@ for project in projects_for("continuous_training", Path(__file__).parent / "proj
             suite=project.validation.suite,
             min_rows=project.validation.min_rows,
             sensitive=project.validation.sensitive,
+            engine=project.validation.engine,
+            max_quarantined=project.validation.max_quarantined,
         )
         trained = TrainModelOperator(
             task_id="train",

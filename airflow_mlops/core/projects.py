@@ -12,6 +12,7 @@ from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.names import check_name
+from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.core.windows import TrainingWindow
 from airflow_mlops.exceptions import ConfigurationError
 
@@ -57,7 +58,11 @@ class _Section(BaseModel):
 class SourceSection(_Section):
     """Where one snapshot comes from: exactly one of files, sql and callable."""
 
-    files: str | None = Field(None, description="Parquet or CSV: a file, folder or glob, local or at a URI")
+    files: str | None = Field(None, description="Parquet, CSV or JSON lines: a file, folder or glob, local or at a URI")
+    format: Literal["parquet", "csv", "jsonl"] | None = Field(None, description="Of the files, if names do not tell")
+    types: dict[str, str] = Field({}, description="Arrow's types of columns of files, such as zip: string")
+    columns: list[str] = Field([], description="Columns of the files to take; they may have others then")
+    prune: list[str] = Field([], description="Folders that hold the day of event_time, or its year, month and day")
     sql: str | None = Field(None, description="Query; may use :start, :end and :as_of")
     conn_id: str | None = Field(None, description="Airflow connection of the query")
     callable: str | None = Field(None, description="Import path of a function of start, end and as_of")
@@ -69,7 +74,7 @@ class SourceSection(_Section):
 
     def source(self) -> dict[str, Any]:
         """The argument of IngestSnapshotOperator."""
-        keys = ("files", "sql", "conn_id", "callable", "kwargs", "order_by")
+        keys = ("files", "format", "types", "columns", "prune", "sql", "conn_id", "callable", "kwargs", "order_by")
         return {key: getattr(self, key) for key in keys if getattr(self, key)}
 
     @model_validator(mode="after")
@@ -93,6 +98,10 @@ class ValidationSection(_Section):
     suite: str = Field(description="File of the suite, relative to the project file")
     min_rows: int = Field(1, ge=1)
     sensitive: list[str] = Field([], description="Columns whose values no report may show")
+    engine: Literal["auto", "pandas", "sql"] = Field("auto", description="The verdict is the same; auto goes by size")
+    max_quarantined: float = Field(
+        SHARE, ge=0, le=1, description="Largest share of the rows that severity quarantine may split off; more block"
+    )
 
 
 class TrainingSection(_Section):

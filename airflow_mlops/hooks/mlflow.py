@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import cached_property
 from typing import Any
@@ -44,8 +45,9 @@ class MlflowHook(BaseHook):
         return self._client_of(find_connection(self.mlflow_conn_id, "mlflow"))
 
     async def aclient(self) -> Mlflow:
-        """A client for a trigger, which closes it; its requests belong in a thread."""
-        return self._client_of(await afind_connection(self.mlflow_conn_id, "mlflow"))
+        """A client for a trigger, which closes it; its requests belong in a thread, as does reading certificates."""
+        connection = await afind_connection(self.mlflow_conn_id, "mlflow")
+        return await asyncio.to_thread(self._client_of, connection)
 
     def _client_of(self, connection: Connection) -> Mlflow:
         host = (connection.host or "").strip()

@@ -22,9 +22,10 @@ class IngestSnapshotOperator(MlopsOperator):
     URI and write nothing; fewer than ``min_rows`` skip the task.
 
     :param name: what the data is, such as ``flights``
-    :param source: ``{"files": path}`` (Parquet or CSV; a file, folder or glob), ``{"sql": query, "conn_id": …,
-        "order_by": [columns]}`` (the query may use ``:start``, ``:end`` and ``:as_of``), or ``{"callable": import path,
-        "kwargs": {…}, "order_by": [columns]}`` (called with ``start``, ``end`` and ``as_of``)
+    :param source: ``{"files": path}`` (Parquet, CSV or JSON lines; a file, folder or glob; with ``format``, ``types``,
+        ``columns`` and ``prune``, see docs/snapshots.md), ``{"sql": query, "conn_id": …, "order_by": [columns]}``
+        (the query may use ``:start``, ``:end`` and ``:as_of``), or ``{"callable": import path, "kwargs": {…},
+        "order_by": [columns]}`` (called with ``start``, ``end`` and ``as_of``)
     :param event_time: column with the time of each row; rows at or after the as-of are left out
     :param window: arguments of :class:`~airflow_mlops.core.windows.TrainingWindow`; None for all rows
     :param key: columns that name what a row is about: of the rows of one key the one that became known last, by the

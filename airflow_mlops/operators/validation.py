@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlops.core.validation import Suite
+from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.hooks.store import object_path
 from airflow_mlops.operators.base import MlopsOperator, number, snapshot_of
+from airflow_mlops.operators.training import fair_threads
 from airflow_mlops.steps.validation import load_suite, validate
 
 if TYPE_CHECKING:
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
 class ValidateDataOperator(MlopsOperator):
     """Check a snapshot against a Great Expectations suite; blocking failures fail the task, warnings do not.
 
-    Returns the snapshot's own output (so that the next task can take it from here) with the verdict: ``success``,
-    ``blocked``, ``warnings``, ``summary``, the ``outcomes`` without any value of a row, and ``report_uri`` and
-    ``result_uri``, the page and the full result in the store. All is written before a failing check fails the task.
+    Returns the snapshot's own output, so that the next task can take it from here (where rows were quarantined: that of
+    the snapshot of the rest), with the verdict: ``success``, ``blocked``, ``warnings``, ``summary``, the ``outcomes``
+    without any value of a row, ``quarantined`` and ``quarantine_uri``, and ``report_uri`` and ``result_uri``, the page
+    and the full result in the store. All is written before a failing check fails the task.
 
     :param snapshot: output of an earlier task, or the URI of a snapshot
     :param suite: JSON or YAML file of a suite (a relative path starts at the DAG file), or the suite as a mapping
@@ -28,10 +31,14 @@ class ValidateDataOperator(MlopsOperator):
     :param parameters: values for the suite's ``{"$PARAMETER": name}``
     :param sensitive: columns of which no value may be shown, not even in the store's report
     :param data_docs: publish Great Expectations' own page too, which loads scripts and styles from the network
+    :param engine: ``pandas`` loads the columns that the suite needs, ``sql`` loads no table; ``auto`` goes by the size,
+        the verdict is the same
+    :param max_quarantined: largest share of the rows that checks of severity quarantine may split off; more block
     """
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields, "snapshot", "suite", "min_rows", "parameters", "sensitive", "data_docs",
+        "engine", "max_quarantined",
     )  # fmt: skip
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
 
@@ -44,6 +51,8 @@ class ValidateDataOperator(MlopsOperator):
         parameters: Mapping[str, Any] | None = None,
         sensitive: Sequence[str] | None = None,
         data_docs: bool = False,
+        engine: str = "auto",
+        max_quarantined: float = SHARE,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,6 +62,8 @@ class ValidateDataOperator(MlopsOperator):
         self.parameters = parameters
         self.sensitive = sensitive
         self.data_docs = data_docs
+        self.engine = engine
+        self.max_quarantined = max_quarantined
 
     def run_step(self, context: Context) -> dict[str, Any]:
         snapshot = snapshot_of(self.snapshot)
@@ -64,10 +75,14 @@ class ValidateDataOperator(MlopsOperator):
             parameters=self.parameters,
             sensitive=self.sensitive or (),
             data_docs=str(self.data_docs) == "True",  # text, once rendered
+            engine=self.engine,
+            threads=fair_threads(),
+            max_quarantined=number(self.max_quarantined, "max_quarantined", float),
             budget=self.budget,
         )
         self.log.info("%s %s", report.summary, report.report_uri)
-        output = {**snapshot.to_json(), **report.to_json()}
+        going_on = snapshot_of(report.snapshot_uri) if report.quarantine_uri else snapshot
+        output = {**going_on.to_json(), **report.to_json()}
         if report.blocked:
             context["ti"].xcom_push(key="return_value", value=output)
             report.ensure_passed()

@@ -11,10 +11,10 @@ from airflow_mlops.core.pins import pinned
 from airflow_mlops.core.projects import Project, SourceSection
 from airflow_mlops.core.promotion import order_key, rightful_champion
 from airflow_mlops.core.redaction import redact
+from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.windows import Bounds, TrainingWindow, Windows
 from airflow_mlops.exceptions import MlopsError
 from airflow_mlops.steps.logged_models import trained_models
-from airflow_mlops.steps.slices import Slice, sliced
 from airflow_mlops.steps.sources import Source
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from airflow_mlops.core import tags
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.profiles import Plan, Profile, Profiler, fit_plan
 from airflow_mlops.exceptions import ProfileError
+from airflow_mlops.steps.scan import ParquetScan
 from airflow_mlops.store.publish import publish_bytes
 from airflow_mlops.store.snapshots import Snapshot
 
@@ -32,24 +34,48 @@ def profile_snapshot(
     *,
     columns: Sequence[str] | None = None,
     sensitive: Iterable[str] = (),
+    threads: int | None = None,
 ) -> Profile:
-    """The profile of a snapshot; without a plan it becomes a reference, and the plan is made of it."""
-    plan = plan or fit_plan(snapshot.batches(), columns=columns, sensitive=sensitive)
-    return _profiled(plan, snapshot.batches(plan.sources), snapshot.manifest.as_of)
+    """The profile of a snapshot; without a plan it is a reference, and the plan is made of it.
+
+    :param columns: the columns of a reference; None for all
+    :param sensitive: columns of a reference of which nothing but rows and nulls may be counted
+    :raises SnapshotError: a file is not what the manifest says; each is hashed once
+    """
+    as_of = snapshot.manifest.as_of
+    scan = ParquetScan(snapshot.files, threads)
+    return scan.profile(plan or scan.fit(columns, sensitive, as_of), as_of)
 
 
 def profile_files(
-    paths: Iterable[str | Path],
+    paths: Iterable[str | os.PathLike[str]],
     plan: Plan | None = None,
     *,
     columns: Sequence[str] | None = None,
     sensitive: Iterable[str] = (),
-    as_of: datetime | None = None,
+    as_of: datetime | str | None = None,
+    threads: int | None = None,
 ) -> Profile:
-    """The profile of Parquet files."""
-    files = [str(path) for path in paths]
-    plan = plan or fit_plan(_batches(files), columns=columns, sensitive=sensitive, as_of=as_of)
-    return _profiled(plan, _batches(files), as_of)
+    """The profile of Parquet files on this machine, as of one table; without a plan it is a reference."""
+    scan = ParquetScan(paths, threads)
+    return scan.profile(plan or scan.fit(columns, sensitive, as_of), as_of)
+
+
+def profile_table(
+    table: pa.Table,
+    plan: Plan | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    sensitive: Iterable[str] = (),
+    as_of: datetime | str | None = None,
+) -> Profile:
+    """The profile of rows in memory; without a plan it is a reference."""
+    batches = table.to_batches() or [_no_rows(table)]
+    plan = plan or fit_plan(batches, columns=columns, sensitive=sensitive, as_of=as_of)
+    profiler = Profiler(plan, as_of)
+    for batch in batches:
+        profiler.update(batch)
+    return profiler.profile()
 
 
 def save_profile(store: UPath, profile: Profile, name: str) -> str:
@@ -88,15 +114,7 @@ def baseline_of(client: Mlflow, name: str, which: int | str = "champion") -> Pro
     return profile
 
 
-def _profiled(plan: Plan, batches: Iterable[pa.RecordBatch], as_of: datetime | str | None) -> Profile:
-    profiler = Profiler(plan, as_of)
-    for batch in batches:
-        profiler.update(batch)
-    return profiler.profile()
+def _no_rows(table: pa.Table) -> pa.RecordBatch:
+    import pyarrow as pa
 
-
-def _batches(files: list[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
-    for file in files:
-        yield from pq.ParquetFile(file).iter_batches()
+    return pa.RecordBatch.from_pylist([], schema=table.schema)

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.import_path import call_path, import_object
+from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
 from airflow_mlops.core.windows import TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData
-from airflow_mlops.steps.slices import Slice, sliced
 from airflow_mlops.steps.sources import Source, as_table, in_order
 from airflow_mlops.store.snapshots import Snapshot, open_snapshot, write_snapshot
 

@@ -29,15 +29,24 @@ def publish_bytes(path: UPath, data: bytes) -> None:
 
 
 def publish_file(source: Path, path: UPath) -> None:
-    """Copy a finished local file to ``path`` under the same promise."""
+    """Bring a finished local file to ``path`` under the same promise; it may be gone from where it was."""
     if not is_local(path):
         # Not through an open file: closing it would make visible what was written before an error.
         path.fs.put_file(str(source), path.path)
         return
     target = Path(path.path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    if source.stat().st_dev == target.parent.stat().st_dev:
+        _sync(source)
+        os.replace(source, target)
+        return
     with _Beside(target) as spool:
         shutil.copyfile(source, spool)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 class _Beside:
@@ -52,8 +61,7 @@ class _Beside:
 
     def __exit__(self, failure: object, *_: object) -> None:
         if failure is None:
-            with self.spool.open("rb") as written:
-                os.fsync(written.fileno())
+            _sync(self.spool)
             os.replace(self.spool, self.target)
         else:
             self.spool.unlink(missing_ok=True)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from airflow_mlops.core.polling import AwaitedRun, Poll, judge_run
 from airflow_mlops.core.tracking import Mlflow
 from airflow_mlops.exceptions import MlopsError, TransientError
 from airflow_mlops.hooks.mlflow import MlflowHook
+from airflow_mlops.triggers.base import PollingTrigger
 
 
-class MLflowRunTrigger(BaseTrigger):
-    """Looks at an MLflow run until it has ended or time is up; one event, a ``Poll`` as plain values.
-
-    The connection is read here: what is serialised holds no credentials.
+class MLflowRunTrigger(PollingTrigger):
+    """Looks at an MLflow run until it has ended or time is up.
 
     :param mlflow_conn_id: Airflow connection to MLflow
     :param run_id: the run
     :param experiment: else the experiment of the run
     :param tags: and tags of which the newest run that carries them is meant
-    :param poke_interval: seconds between two looks
-    :param deadline: end of the wait, in seconds of the epoch: it outlives a restart of the triggerer
     """
+
+    arguments: ClassVar[tuple[str, ...]] = ("mlflow_conn_id", "run_id", "experiment", "tags")
 
     def __init__(
         self,
@@ -35,46 +31,27 @@ class MLflowRunTrigger(BaseTrigger):
         run_id: str | None,
         experiment: str | None,
         tags: Mapping[str, str],
-        poke_interval: float,
-        deadline: float,
+        **wait: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**wait)
         self.mlflow_conn_id = mlflow_conn_id
         self.run_id = run_id
         self.experiment = experiment
         self.tags = tags
-        self.poke_interval = poke_interval
-        self.deadline = deadline
         self.client: Mlflow | None = None
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("mlflow_conn_id", "run_id", "experiment", "tags", "poke_interval", "deadline")
-        return f"{type(self).__module__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+    async def open(self) -> None:
+        self.awaited = AwaitedRun(self.run_id, self.experiment, self.tags)
+        self.client = await MlflowHook(self.mlflow_conn_id).aclient()
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        try:
-            awaited = AwaitedRun(self.run_id, self.experiment, self.tags)
-            self.client = await MlflowHook(self.mlflow_conn_id).aclient()
-        except MlopsError as error:
-            yield _event(Poll("failed", str(error)))
-            return
-        while True:
-            # In a thread: the client waits for its answers, and the loop is that of every other trigger.
-            seen = await asyncio.to_thread(look, self.client, awaited)
-            poll = seen.by(self.deadline, time.time())
-            self.log.info(poll.reason)
-            if poll.state != "wait":
-                yield _event(poll)
-                return
-            await asyncio.sleep(max(0.0, min(self.poke_interval, self.deadline - time.time())))
+    def look(self) -> Poll:
+        if self.client is None:
+            raise RuntimeError("open() comes first.")
+        return look(self.client, self.awaited)
 
     async def cleanup(self) -> None:
         if self.client is not None:
             await asyncio.to_thread(self.client.close)
-
-
-def _event(poll: Poll) -> TriggerEvent:
-    return TriggerEvent(poll.to_json())  # type: ignore[no-untyped-call]
 
 
 def look(client: Mlflow, awaited: AwaitedRun) -> Poll:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -218,3 +219,21 @@ def test_no_secret_is_told_by_an_error_or_a_repr(hook: Callable[..., MlflowHook]
         shown += ["".join(traceback.format_exception(error.value)) for error in (caught, gone)]
         assert "t0p5ecret" not in "".join(shown)
         assert base64.b64encode(b"ada:t0p5ecret").decode() not in "".join(shown)
+
+
+def test_a_triggers_client_is_made_beside_its_event_loop(
+    hook: Callable[..., MlflowHook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads certificates, and Databricks' imports MLflow: every other trigger would wait for that."""
+    made: list[int] = []
+    real = MlflowHook._client_of
+
+    def noting(self: MlflowHook, connection: Any) -> Any:
+        made.append(threading.get_ident())
+        return real(self, connection)
+
+    monkeypatch.setattr(MlflowHook, "_client_of", noting)
+    client = asyncio.run(hook(host="http://mlflow:5000").aclient())
+    client.close()
+    assert made
+    assert made != [threading.get_ident()]

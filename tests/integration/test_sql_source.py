@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from upath import UPath
 
 from airflow_mlops.cli.connections import AirflowConnections
+from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.windows import TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.hooks.store import sql_engine
 from airflow_mlops.operators.snapshots import source_of
-from airflow_mlops.steps.slices import Slice, sliced
 from airflow_mlops.steps.snapshots import ingest
 from airflow_mlops.steps.sources import build_source
 from airflow_mlops.testing.servers import PostgresServer

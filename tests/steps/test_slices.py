@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upath import UPath
 
+from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.windows import Bounds, TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData, SnapshotError
-from airflow_mlops.steps.slices import Slice, sliced
 from airflow_mlops.steps.snapshots import Snapshot, ingest
 from airflow_mlops.steps.sources import CallableSource, FileSource
 

@@ -12,9 +12,8 @@ from upath import UPath
 from airflow_mlops.core.snapshots import Manifest
 from airflow_mlops.core.windows import Bounds, instant
 from airflow_mlops.exceptions import SnapshotError
-from airflow_mlops.store import snapshots
 from airflow_mlops.store.publish import publish_bytes
-from airflow_mlops.store.snapshots import Snapshot, open_snapshot, write_snapshot
+from airflow_mlops.store.snapshots import Snapshot, open_snapshot, write_snapshot, writing
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 TABLE = pa.table({"t": [START + dt.timedelta(hours=i) for i in range(1000)], "x": list(range(1000))})
@@ -56,8 +55,8 @@ def test_an_empty_table_keeps_its_columns(store: UPath) -> None:
 
 
 def test_many_files_are_one_table(store: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "ROW_GROUP", 100)
-    monkeypatch.setattr(snapshots, "FILE_ROWS", 300)
+    monkeypatch.setattr(writing, "ROW_GROUP", 100)
+    monkeypatch.setattr(writing, "FILE_ROWS", 300)
     snapshot = write(store, rows=17)
     assert [file.rows for file in snapshot.manifest.files] == [300, 300, 300, 100]
     assert snapshot.table().equals(TABLE)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 from airflow_mlops.core.snapshots import digest
@@ -54,7 +56,7 @@ class ColumnPlan:
     derived: str | None = None
 
     def __post_init__(self) -> None:
-        if any(low >= high for low, high in zip(self.edges, self.edges[1:], strict=False)):
+        if any(low >= high for low, high in pairwise(self.edges)):
             raise ProfileError(f"Column {self.name}: the edges of its plan do not rise.")
         if len(set(self.keys)) < len(self.keys):
             raise ProfileError(f"Column {self.name}: its plan names a key twice.")
@@ -69,9 +71,9 @@ class ColumnPlan:
     @property
     def moves_by_nature(self) -> bool:
         """Whether it is a point in time, which moves on with every batch: its hour, weekday and age are what drifts."""
-        return self.kind == "numeric" and self.type.startswith(("timestamp", "date"))
+        return self.kind == "numeric" and not self.derived and self.type.startswith(("timestamp", "date"))
 
-    def bin_of(self, value: float) -> int:
+    def bin_of(self, value: float | Fraction) -> int:
         """The bin of a number.
 
         >>> plan = ColumnPlan("age", "int64", "numeric", edges=(17, 65), atoms=(False, False, False))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.profiles.plan import ColumnPlan, Plan
+from airflow_mlops.core.profiles.binning import Workspace
+from airflow_mlops.core.profiles.plan import Plan
 from airflow_mlops.core.profiles.profile import ColumnProfile, Profile
-from airflow_mlops.core.profiles.values import check_type
+from airflow_mlops.core.profiles.sources import SourceCounter, by_source, instant_of
 from airflow_mlops.exceptions import ProfileError
 
 if TYPE_CHECKING:
@@ -19,62 +17,60 @@ if TYPE_CHECKING:
 
 
 class Profiler:
-    """Counts the rows of batches: ``update`` with each, then ``profile``."""
+    """Counts the rows of batches: ``update`` with each, then ``profile``.
+
+    :param as_of: the instant that ages are counted from, where the plan has any
+    """
 
     def __init__(self, plan: Plan, as_of: datetime | str | None = None) -> None:
-        self._profile = Profile.empty(plan)
-        self._plan = plan
+        self.plan = plan
+        self.as_of = instant_of(as_of) if plan.needs_as_of else None
+        self.rows = 0
+        space = Workspace()
+        self._sources = {name: SourceCounter(plans, self.as_of, space) for name, plans in by_source(plan).items()}
 
     def update(self, batch: pa.RecordBatch) -> None:
-        """Take in one batch; columns that the plan does not name are left alone."""
-        known = batch.schema.names
-        if missing := [name for name in self._plan.sources if name not in known]:
-            raise ProfileError(f"The rows have no column {', '.join(missing)}, which the plan counts.")
-        columns = []
-        for plan in self._plan.columns:
-            column = batch.column(plan.source or plan.name)
-            check_type(plan, column.type)
-            columns.append(_counted(plan, column))
-        self._profile = self._profile.merge(Profile(self._plan, batch.num_rows, tuple(columns)))
+        """Take in one batch; columns that the plan does not name are left alone.
+
+        :raises ProfileError: a column is missing, or of a type that the plan cannot count
+        """
+        check_columns(self.plan, batch.schema.names)
+        self.rows += batch.num_rows
+        for name, source in self._sources.items():
+            source.update(batch.column(name))
 
     def profile(self) -> Profile:
         """The profile of the batches so far."""
-        return self._profile
+        return assembled(self.plan, self.rows, (source.profiles() for source in self._sources.values()), self.as_of)
 
 
-def profile_batches(plan: Mapping[str, Any], batches: Iterable[pa.RecordBatch]) -> dict[str, Any]:
-    """The profile of some batches, JSON in and out: what an engine runs on each partition, and merges."""
-    profiler = Profiler(Plan.from_json(plan))
+def assembled(
+    plan: Plan, rows: int, found: Iterable[Iterable[ColumnProfile]], as_of: datetime | None = None
+) -> Profile:
+    """The profile of rows of which the columns were counted one by one, whatever the order of these."""
+    columns = {column.name: column for group in found for column in group}
+    moment = as_of.isoformat() if as_of else None
+    return Profile(plan, rows, tuple(columns[column.name] for column in plan.columns), moment)
+
+
+def check_columns(plan: Plan, known: Iterable[str]) -> None:
+    """Refuse data that lack a column.
+
+    :raises ProfileError: naming it
+    """
+    here = set(known)
+    if missing := [name for name in plan.sources if name not in here]:
+        raise ProfileError(
+            f"The rows have no column {', '.join(missing)}, which the plan counts: bring it back, "
+            "or make a new baseline without it."
+        )
+
+
+def profile_batches(
+    plan: Mapping[str, Any], batches: Iterable[pa.RecordBatch], as_of: str | None = None
+) -> dict[str, Any]:
+    """The profile of some batches, JSON in and out: what an engine runs on each partition, and merges after."""
+    profiler = Profiler(Plan.from_json(plan), as_of)
     for batch in batches:
         profiler.update(batch)
     return profiler.profile().to_json()
-
-
-def _counted(plan: ColumnPlan, column: pa.Array) -> ColumnProfile:
-    rows = column.to_pylist()
-    values = [value for value in rows if value is not None]
-    empty = replace(ColumnProfile.empty(plan), rows=len(rows), nulls=len(rows) - len(values))
-    if plan.kind in ("withheld", "opaque"):
-        return empty
-    if plan.kind == "categorical":
-        seen = Counter(values)
-        found = tuple(seen[key] for key in plan.keys)
-        return replace(empty, counts=found, rest=len(values) - sum(found))
-    counts = [0] * plan.bins
-    numbers = [float(value) for value in values if value == value]
-    for value in numbers:
-        counts[bisect_left(plan.edges, value)] += 1
-    finite = [value for value in numbers if abs(value) != float("inf")]
-    steps = [round((value - plan.center) / plan.scale * 2**12) for value in finite]
-    return replace(
-        empty,
-        nans=len(values) - len(numbers),
-        negative_infinities=numbers.count(float("-inf")),
-        positive_infinities=numbers.count(float("inf")),
-        minimum=min(finite, default=None),
-        maximum=max(finite, default=None),
-        counts=tuple(counts),
-        total=sum(round((value - plan.center) / plan.scale * 2**20) for value in finite),
-        coarse=sum(steps),
-        squares=sum(step * step for step in steps),
-    )

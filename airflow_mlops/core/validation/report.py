@@ -11,7 +11,7 @@ from airflow_mlops.core.validation.suite import Expectation, Severity
 from airflow_mlops.exceptions import ValidationFailed
 
 Status = Literal["passed", "failed", "crashed"]
-_RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class ExpectationOutcome:
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """The verdict on one snapshot: small, JSON-able and safe to show."""
+    """The verdict on one snapshot: small, JSON-able and safe to show.
+
+    Where rows were split off, it is about the snapshot of the rest, which is what goes on; the snapshot of the others
+    is ``quarantine_uri``, and both were ``split_from`` one.
+    """
 
     suite: str
     suite_version: str
@@ -76,6 +80,9 @@ class ValidationReport:
     outcomes: tuple[ExpectationOutcome, ...]
     report_uri: str = ""
     result_uri: str = ""
+    quarantined: int = 0
+    quarantine_uri: str = ""
+    split_from: str = ""
 
     @property
     def failures(self) -> tuple[ExpectationOutcome, ...]:
@@ -89,8 +96,14 @@ class ValidationReport:
 
     @property
     def blocked(self) -> bool:
-        """Whether a critical check failed or crashed."""
-        return any(outcome.severity is Severity.CRITICAL for outcome in self.failures)
+        """Whether a critical check did not pass, or rows that should have been split off are still there."""
+        return any(self.blocks(outcome) for outcome in self.failures)
+
+    def blocks(self, outcome: ExpectationOutcome) -> bool:
+        """Whether an outcome of this report is one that keeps the data back."""
+        if outcome.status == "passed" or outcome.severity not in (Severity.CRITICAL, Severity.QUARANTINE):
+            return False
+        return outcome.severity is Severity.CRITICAL or outcome.status == "crashed" or not self.quarantine_uri
 
     @property
     def warnings(self) -> int:
@@ -103,8 +116,10 @@ class ValidationReport:
         rows, total = f"{self.rows:,} rows", len(self.outcomes)
         if self.success:
             return f"Suite {self.suite}: all {total} checks hold on {rows}."
+        if self.quarantine_uri:
+            rows += f" after {self.quarantined:,} were quarantined"
         verdict = "blocks the data" if self.blocked else "passes the data with a remark"
-        worst = self.failures[0]
+        worst = next((one for one in self.failures if self.blocks(one)), self.failures[0])
         return (
             f"Suite {self.suite} {verdict}: {len(self.failures)} of {total} checks do not hold on {rows}; "
             f"{worst.label}: {worst.message}."
@@ -113,7 +128,7 @@ class ValidationReport:
     def ensure_passed(self) -> None:
         """Raise if the data is blocked, saying which check, which column, how many rows and where the report is."""
         if self.blocked:
-            first, *others = self.failures
+            first, *others = sorted(self.failures, key=lambda one: not self.blocks(one))
             also = "".join(f"\n{o.severity.value}: {o.label}: {o.message}" for o in others)
             raise ValidationFailed(
                 f"{first.label}: {first.message} (suite {self.suite}, {self.rows:,} rows). "
@@ -127,7 +142,7 @@ class ValidationReport:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ValidationReport:
-        facts = {key: data[key] for key in cls.__dataclass_fields__}
+        facts = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
         outcomes = [ExpectationOutcome(**{**o, "severity": Severity(o["severity"])}) for o in data["outcomes"]]
         return cls(**{**facts, "outcomes": tuple(outcomes)})
 

@@ -26,9 +26,10 @@ _OLD_KEYS = {"expectation_suite_name", "expectation_type", "data_asset_type", "g
 
 
 class Severity(StrEnum):
-    """What a failure means: critical blocks the run, warning is told, info is only written down."""
+    """What a failure means: critical blocks the run, quarantine splits the rows off, warning is told, info noted."""
 
     CRITICAL = "critical"
+    QUARANTINE = "quarantine"
     WARNING = "warning"
     INFO = "info"
 
@@ -42,7 +43,8 @@ class Severity(StrEnum):
         try:
             return cls({"block": "critical", "warn": "warning"}.get(str(word), str(word)))
         except ValueError as error:
-            raise SuiteError(f"Severity {word!r} is unknown: use critical (block), warning (warn) or info.") from error
+            words = "critical (block), quarantine, warning (warn) or info"
+            raise SuiteError(f"Severity {word!r} is unknown: use {words}.") from error
 
 
 @dataclass(frozen=True)

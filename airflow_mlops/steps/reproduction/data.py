@@ -19,6 +19,7 @@ from airflow_mlops.steps.reproduction.record import PathAt
 from airflow_mlops.steps.reproduction.trust import SourceOf, check_function, declared_source
 from airflow_mlops.steps.snapshots import ingest, prepare
 from airflow_mlops.steps.sources import Source, build_source
+from airflow_mlops.steps.validation.quarantine import split_again
 from airflow_mlops.store.snapshots import Snapshot, open_snapshot
 
 _DATA_VERSION = re.compile(r"[0-9a-f]{8,64}")
@@ -71,6 +72,9 @@ class Sources:
     def _anew(self, manifest: Manifest, overrides: Overrides, code_version: str) -> Snapshot:
         """The way of a snapshot from its sources once more, at another as-of or in another window."""
         source = manifest.source
+        if "quarantine" in source:
+            parent = open_snapshot(self.path_at(manifest.parents[0])).manifest
+            return split_again(self.store, self._anew(parent, overrides, code_version), source["quarantine"])
         if "prepare" in source:
             check_function(source["prepare"], self.functions)
             parents = [open_snapshot(self.path_at(uri)).manifest for uri in manifest.parents]

@@ -1,21 +1,24 @@
-"""Immutable, content-addressed snapshots: ``<store>/snapshots/<name>/<id>/``, Parquet first, ``manifest.json`` last."""
+"""Read a published snapshot: every byte is checked before it counts."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops._failpoints import around
-from airflow_mlops.core.names import check_name
-from airflow_mlops.core.snapshots import DataFile, DataVersion, Manifest, as_scalar, describe_schema
+from airflow_mlops.core.snapshots import (
+    DataFile,
+    DataVersion,
+    Manifest,
+    as_scalar,
+)
 from airflow_mlops.exceptions import SnapshotError
-from airflow_mlops.store.publish import is_local, publish_bytes, publish_file
+from airflow_mlops.store.publish import is_local
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
 
     from airflow_mlops.core.windows import Bounds
 
-#: Rows of a Parquet row group and of a file: bounded memory on both sides, whatever the chunks of the source.
+#: Rows of a Parquet row group.
 ROW_GROUP = 131_072
-FILE_ROWS = 64 * ROW_GROUP
+#: Temporary folders begin with it, on whatever machine.
+SPOOL = "mlops-snapshot-"
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Snapshot:
         """Rows as one Arrow table, in order: all, or those whose event time lies in ``bounds``."""
         import pyarrow.dataset as ds
 
-        rows = ds.dataset(self._files, format="parquet")
+        rows = ds.dataset(self.files, format="parquet")
         self._check_columns([*(columns or []), *([self.manifest.event_time or "<event_time>"] if bounds else [])])
         keep = None
         if bounds is not None:
@@ -69,8 +73,8 @@ class Snapshot:
         import pyarrow.parquet as pq
 
         self._check_columns(columns or [])
-        for path in self._files:
-            yield from pq.ParquetFile(path).iter_batches(batch_size=ROW_GROUP, columns=columns)
+        for path in self.files:
+            yield from pq.ParquetFile(path, pre_buffer=False).iter_batches(batch_size=ROW_GROUP, columns=columns)
 
     def verify(self) -> None:
         """Hash every row again.
@@ -101,8 +105,8 @@ class Snapshot:
             )
 
     @cached_property
-    def _files(self) -> list[str]:
-        """Local paths of the Parquet files, each checked once against its digest in the manifest."""
+    def files(self) -> list[str]:
+        """Local paths of the Parquet files, in order, each checked once against its digest in the manifest."""
         return [self._checked(file) for file in self.manifest.files]
 
     def _checked(self, file: DataFile) -> str:
@@ -118,7 +122,7 @@ class Snapshot:
 
     @cached_property
     def _spool(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="mlops-snapshot-")
+        return tempfile.TemporaryDirectory(prefix=f"{SPOOL}read-")
 
     def _download(self, source: UPath) -> Path:
         local = Path(self._spool.name, source.name)
@@ -126,6 +130,18 @@ class Snapshot:
             while chunk := remote.read(1 << 20):
                 copy.write(chunk)
         return local
+
+
+def folder_of(store: UPath, name: str, id_: str) -> UPath:
+    """Where a snapshot lies."""
+    return store / "snapshots" / name / id_
+
+
+def changed_at(path: UPath) -> float:
+    """When a file was last written, as seconds since 1970."""
+    info = path.fs.info(path.path)
+    found = info.get("mtime", info.get("LastModified", info.get("created")))
+    return float(found.timestamp() if hasattr(found, "timestamp") else found)
 
 
 def open_snapshot(uri: UPath) -> Snapshot:
@@ -140,100 +156,12 @@ def open_snapshot(uri: UPath) -> Snapshot:
         raise SnapshotError(f"The manifest of {uri} is not JSON: {error}.") from error
 
 
-def write_snapshot(store: UPath, batches: Iterable[pa.RecordBatch], schema: pa.Schema, draft: Manifest) -> Snapshot:
-    """Stream rows to a local spool, hash them on the way, then publish in one step.
-
-    :param draft: the manifest without what only the rows can tell
-    """
-    check_name(draft.name, "snapshot")
-    with tempfile.TemporaryDirectory(prefix="mlops-spool-") as spool:
-        version = DataVersion(schema)
-        files = list(_write_files(Path(spool), _whole_groups(batches, schema), schema, version))
-        manifest = replace(
-            draft,
-            data_version=version.hexdigest(),
-            rows=version.rows,
-            schema=describe_schema(schema),
-            files=files,
-        ).sealed()
-        folder = store / "snapshots" / manifest.name / manifest.id
-        if _whole(folder):
-            return open_snapshot(folder)
-        for file in files:
-            with around("file"):
-                publish_file(Path(spool, file.name), folder / file.name)
-        with around("manifest"):
-            publish_bytes(folder / "manifest.json", json.dumps(manifest.to_json(), indent=1).encode())
-    return Snapshot(folder, manifest)
-
-
-def _whole(folder: UPath) -> bool:
-    """Whether a snapshot is there with all its files; what was lost or damaged since is published again."""
-    if not (folder / "manifest.json").exists():
-        return False
-    try:
-        files = open_snapshot(folder).manifest.files
-        return all((folder / file.name).stat().st_size == file.bytes for file in files)
-    except (SnapshotError, FileNotFoundError):
-        return False
-
-
-def _whole_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of a row group each, so that the files do not depend on the source's chunks."""
-    import pyarrow as pa
-
-    waiting: list[pa.RecordBatch] = []
-    held = 0
-    for batch in batches:
-        if not batch.schema.equals(schema):
-            raise SnapshotError(f"The columns changed on the way: {_difference(schema, batch.schema)}.")
-        waiting.append(batch)
-        held += batch.num_rows
-        while held >= ROW_GROUP:
-            table = pa.Table.from_batches(waiting, schema)
-            yield from table.slice(0, ROW_GROUP).combine_chunks().to_batches()
-            waiting, held = table.slice(ROW_GROUP).to_batches(), held - ROW_GROUP
-    yield from pa.Table.from_batches(waiting, schema).combine_chunks().to_batches()
-
-
 def _as_hashed(found: pa.DataType, recorded: str) -> pa.DataType:
     """The type that the data version saw: Parquet knows neither seconds nor date64, and gives finer ones back."""
     import pyarrow as pa
 
     coarser = (pa.date64(), pa.time32("s"), pa.timestamp("s", getattr(found, "tz", None)))
     return next((type_ for type_ in coarser if str(type_) == recorded), found)
-
-
-def _difference(expected: pa.Schema, found: pa.Schema) -> str:
-    ours, theirs = ({f.name: str(f.type) for f in schema} for schema in (expected, found))
-    changed = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    return (
-        ", ".join(f"{n} was {ours.get(n, 'missing')}, is {theirs.get(n, 'missing')}" for n in changed) or "their order"
-    )
-
-
-def _write_files(
-    spool: Path, groups: Iterator[pa.RecordBatch], schema: pa.Schema, version: DataVersion
-) -> Iterator[DataFile]:
-    import pyarrow.parquet as pq
-
-    # Metadata such as pandas' index notes is not data, and would make equal rows differ in their bytes.
-    schema = schema.remove_metadata()
-    number, group = 0, next(groups, None)
-    while group is not None or number == 0:
-        path = spool / f"part-{number:05d}"
-        rows = 0
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            while group is not None and rows < FILE_ROWS:
-                version.update(group)
-                writer.write_batch(group.replace_schema_metadata(None))
-                rows += group.num_rows
-                group = next(groups, None)
-        number += 1
-        # The digest is part of the name: two writers, with two Parquet libraries, never overwrite each other's bytes.
-        found = _sha256(path)
-        path = path.rename(path.with_name(f"{path.name}-{found[:12]}.parquet"))
-        yield DataFile(path.name, rows, path.stat().st_size, found)
 
 
 def _sha256(path: Path) -> str:

@@ -1,15 +1,11 @@
-"""What a snapshot says of itself, and the content hash that names its data."""
+"""The content hash that names the rows of a snapshot."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.windows import Windows
 from airflow_mlops.exceptions import SnapshotError
 
 if TYPE_CHECKING:
@@ -134,82 +130,3 @@ def _canonical(type_: pa.DataType) -> tuple[str, list[pa.DataType], list[pa.Data
     if kind.is_primitive(type_) or kind.is_null(type_):
         return str(type_), [], []
     raise SnapshotError(f"A column of type {type_} cannot be hashed: store it as text, numbers, lists or structs.")
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """One Parquet file of a snapshot."""
-
-    name: str
-    rows: int
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Everything about a snapshot but its rows. ``id`` is the digest of the rest, the data version included.
-
-    :param name: what the data is, such as ``flights``
-    :param data_version: content hash of the rows, 64 hexadecimal characters
-    :param rows: number of rows
-    :param schema: ``{"name", "type", "nullable"}`` per column, Arrow's names of types
-    :param source: where the rows came from, without secrets
-    :param as_of: ISO instant that the snapshot is about
-    :param windows: the train, validation and test bounds, or None for data without a time
-    :param parents: URIs of the snapshots that this one was made from
-    :param code_version: version of the code that made it; None for rows copied as they are
-    """
-
-    name: str
-    data_version: str
-    rows: int
-    schema: list[dict[str, Any]]
-    source: Mapping[str, Any]
-    as_of: str
-    windows: Mapping[str, Any] | None = None
-    event_time: str | None = None
-    knowledge_time: str | None = None
-    parents: list[str] = field(default_factory=list)
-    code_version: str | None = None
-    files: list[DataFile] = field(default_factory=list)
-    id: str = ""
-
-    def sealed(self) -> Manifest:
-        """The same with its id; the files are left out of it, their bytes depend on the Parquet library."""
-        facts = {key: value for key, value in asdict(self).items() if key not in ("id", "files")}
-        return replace(self, id=digest(facts))
-
-    @property
-    def bounds(self) -> Windows | None:
-        """The windows as values."""
-        return Windows.from_json(self.windows) if self.windows else None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
-        try:
-            manifest = cls(**{**data, "files": [DataFile(**file) for file in data["files"]]})
-        except (KeyError, TypeError) as error:
-            raise SnapshotError(f"This is not a snapshot's manifest: {error}.") from error
-        if manifest.sealed().id != manifest.id:
-            raise SnapshotError(f"The manifest of snapshot {manifest.id[:12]} was changed after it was written.")
-        return manifest
-
-
-def describe_schema(schema: pa.Schema) -> list[dict[str, Any]]:
-    """A schema as plain data."""
-    return [{"name": f.name, "type": str(f.type), "nullable": f.nullable} for f in schema]
-
-
-def as_scalar(moment: Any, type_: pa.DataType) -> pa.Scalar:
-    """An instant as a scalar of a column's type: with a zone, without one (then UTC), or a date."""
-    import pyarrow as pa
-
-    if pa.types.is_date(type_):
-        return pa.scalar(moment.date(), type_)
-    if pa.types.is_timestamp(type_):
-        return pa.scalar(moment if type_.tz else moment.astimezone(UTC).replace(tzinfo=None), type_)
-    raise SnapshotError(f"A time column of type {type_} cannot be compared: store it as a timestamp or a date.")

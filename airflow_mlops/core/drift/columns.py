@@ -1,0 +1,186 @@
+"""One column on both sides: what is tested, how strong a change is, and the numbers that describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_mlops.core.drift import statistics
+from airflow_mlops.core.drift.clusters import Fold, beyond_chunks, clustered_p, design_effect
+from airflow_mlops.core.drift.folding import MEASURED, TESTED, fold_categories, fold_ordered, folded
+from airflow_mlops.core.drift.policy import DriftPolicy
+from airflow_mlops.core.drift.quantiles import spread
+from airflow_mlops.core.drift.tails import binomial_sf, hypergeometric_p, kolmogorov_sf
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.profiles import ColumnPlan, ColumnProfile
+
+What = Literal["shape", "nulls", "nans", "infinities", "unseen"]
+
+
+@dataclass(frozen=True)
+class DriftTest:
+    """One question about a column.
+
+    :param p: how often chance alone would answer as clearly
+    :param adjusted: the same over all questions about the table
+    :param effect: how much it changed beyond chance: a Jensen-Shannon distance, whatever the question
+    :param before: share of the reference's rows, where the question is about a share
+    :param after: share of the current rows
+    :param enough: whether the change is above the policy's floor for such a share
+    """
+
+    what: What
+    p: float
+    effect: float
+    before: float | None = None
+    after: float | None = None
+    enough: bool = True
+    adjusted: float = 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A column of the reference beside the same column now.
+
+    :param chunks: the reference in parts of whole clusters, where rows belong together; empty where they do not
+    """
+
+    reference: ColumnProfile
+    current: ColumnProfile
+    chunks: Sequence[ColumnProfile] = ()
+
+    @property
+    def plan(self) -> ColumnPlan:
+        return self.reference.plan
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there are values whose distribution can be compared; points in time always move on."""
+        return self.plan.kind in ("numeric", "categorical") and not self.plan.moves_by_nature
+
+    def has(self, rows: int) -> bool:
+        """Whether both sides have so many values that can be compared."""
+        return min(sum(filled(self.reference)), sum(filled(self.current))) >= rows
+
+
+def filled(column: ColumnProfile) -> list[int]:
+    """All counts of a column; what lies outside the known keys comes last, by its hash where the reference had such."""
+    if column.kind == "numeric":
+        return list(column.counts)
+    return [*column.counts, *(column.buckets or (column.rest,))]
+
+
+def tests_of(pair: Pair, policy: DriftPolicy) -> list[DriftTest]:
+    """Every question that these two can answer; a share that is 0 on both sides is none."""
+    rows = min(pair.reference.rows, pair.current.rows)
+    found = [_shares(pair, what, policy) for what in _SHARES] if rows >= policy.min_rows else []
+    if pair.comparable and pair.has(policy.min_rows):
+        found.append(_shape(pair))
+        if pair.plan.kind == "categorical":
+            found.append(_unseen(pair, policy))
+    return [test for test in found if test is not None]
+
+
+def measures_of(pair: Pair, policy: DriftPolicy) -> dict[str, float]:
+    """The customary numbers, for those who know them; they decide nothing.
+
+    ``psi`` is without its noise, ``wasserstein`` in interquartile ranges of the reference.
+    """
+    if not (pair.comparable and pair.has(policy.min_rows)):
+        return {}
+    a, b = filled(pair.reference), filled(pair.current)
+    parts = _fold(pair)(a, b)
+    small_a, small_b = folded(a, parts), folded(b, parts)
+    noise = statistics.psi_noise(small_a, small_b)
+    found = {"psi": max(0.0, statistics.psi(small_a, small_b) - noise)}
+    if pair.plan.kind == "categorical":
+        return {**found, "cramers_v": statistics.cramers_v(small_a, small_b)}
+    ks = statistics.kolmogorov_smirnov(pair.reference.counts, pair.current.counts, pair.plan.atoms)
+    unit = spread(pair.reference)
+    area = statistics.wasserstein(pair.reference.counts, pair.current.counts, pair.plan.edges)
+    # A constant has no range to measure by.
+    distance = {"wasserstein": area.low / unit} if unit > 0 else {}
+    return {**found, "ks": ks.low, "ks_at_most": ks.high, **distance}
+
+
+def _fold(pair: Pair, most: int = TESTED) -> Fold:
+    if pair.plan.kind == "numeric":
+        return fold_ordered
+    aside = None if pair.plan.buckets else len(pair.plan.keys)
+    return lambda a, b: fold_categories(a, b, most, aside=aside)
+
+
+def _shape(pair: Pair) -> DriftTest:
+    """Whether the values come from one distribution: chi-square sees its form, Kolmogorov-Smirnov its place."""
+    a, b = filled(pair.reference), filled(pair.current)
+    parts = _fold(pair)(a, b)
+    found = statistics.chi_square(folded(a, parts), folded(b, parts))
+    design = 1.0
+    if pair.chunks:
+        design = design_effect([filled(chunk) for chunk in pair.chunks], _fold(pair))
+        p = clustered_p(found.value, found.df, design, len(pair.chunks))
+    elif pair.plan.kind == "numeric":
+        distance = statistics.kolmogorov_smirnov(a, b).low
+        p = min(1.0, 2 * min(found.p, kolmogorov_sf(distance, sum(a), sum(b))))
+    else:
+        p = found.p
+    fine = parts if pair.plan.kind == "numeric" else _fold(pair, MEASURED)(a, b)
+    return DriftTest("shape", p, statistics.effect(folded(a, fine), folded(b, fine), design))
+
+
+_SHARES: Mapping[What, Callable[[ColumnProfile], int]] = {
+    "nulls": lambda column: column.nulls,
+    "nans": lambda column: column.nans,
+    "infinities": lambda column: column.negative_infinities + column.positive_infinities,
+}
+
+
+def _shares(pair: Pair, what: What, policy: DriftPolicy) -> DriftTest | None:
+    """Whether the share of rows without a usable value changed."""
+    count = _SHARES[what]
+    (k, m), (j, n) = ((count(column), column.rows) for column in (pair.reference, pair.current))
+    if not k + j:
+        return None
+    p, design = hypergeometric_p(k, m, j, n), 1.0
+    if pair.chunks:
+        design = design_effect([(count(chunk), chunk.rows - count(chunk)) for chunk in pair.chunks])
+        value, df, _ = statistics.chi_square((k, m - k), (j, n - j))
+        p = max(p, clustered_p(value, df, design, len(pair.chunks)))
+    before, after = k / m, j / n
+    effect = statistics.effect((k, m - k), (j, n - j), design)
+    return DriftTest(what, p, effect, before, after, abs(after - before) >= policy.nulls)
+
+
+def _unseen(pair: Pair, policy: DriftPolicy) -> DriftTest:
+    """Whether more rows than the reference leads to expect hold values that it did not have.
+
+    Not none: as many rows are expected to be new as the reference had values seen once (Good 1953, after Turing).
+    """
+    a, m, n = filled(pair.reference), sum(filled(pair.reference)), sum(filled(pair.current))
+    once, found = a.count(1), _outside(a, pair.current)
+    expected = once / m
+    p = binomial_sf(found, n, min(1.0, (once + 1 + 3 * sqrt(once + 1)) / m))
+    if pair.chunks:
+        p = max(p, beyond_chunks(found / n, _unseen_in_chunks(a, pair.chunks)))
+    effect = statistics.effect((once, m - once), (found, n - found))
+    return DriftTest("unseen", p, effect, expected, found / n, found / n - expected >= policy.unseen)
+
+
+def _outside(known: Sequence[int], column: ColumnProfile) -> int:
+    """Rows of a column whose value (or whose hash) a set of counts does not have."""
+    return sum(count for before, count in zip(known, filled(column), strict=True) if not before)
+
+
+def _unseen_in_chunks(whole: Sequence[int], chunks: Sequence[ColumnProfile]) -> list[float]:
+    """The share of each chunk that the others do not have."""
+    return [_outside(_others(whole, chunk), chunk) / max(1, sum(filled(chunk))) for chunk in chunks]
+
+
+def _others(whole: Sequence[int], chunk: ColumnProfile) -> list[int]:
+    return [count - mine for count, mine in zip(whole, filled(chunk), strict=True)]

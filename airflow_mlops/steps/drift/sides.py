@@ -1,0 +1,196 @@
+"""Both sides of a drift check, each from wherever it is: a profile, a snapshot, a source, or a model's baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core import tags
+from airflow_mlops.core.drift.selection import narrowed
+from airflow_mlops.core.profiles import Plan, Profile, Profiler, fit_plan
+from airflow_mlops.core.slices import Slice, sliced
+from airflow_mlops.core.windows import Bounds
+from airflow_mlops.exceptions import ConfigurationError
+from airflow_mlops.steps.drift.clusters import chunked
+from airflow_mlops.steps.profiles import baseline_of, load_profile, profile_snapshot
+from airflow_mlops.store.snapshots import Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from upath import UPath
+
+    from airflow_mlops.core.tracking import Mlflow
+    from airflow_mlops.steps.sources import Source
+
+Given = str | Mapping[str, Any]
+_SOURCES = frozenset({"files", "sql", "callable"})
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared, and what it is called.
+
+    :param model: the model whose baseline the reference is; None for another reference
+    :param name: what the check may be called; empty where nothing has a name
+    :param as_of: of the current rows; empty where they do not tell
+    """
+
+    reference: Profile
+    current: Profile
+    chunks: tuple[Profile, ...] = ()
+    baseline: str = "a reference"
+    now: str = ""
+    model: str | None = None
+    name: str = ""
+    as_of: str = ""
+
+
+@dataclass(frozen=True)
+class Finder:
+    """How texts and dicts become what they name.
+
+    :param client: called when a model's baseline is asked for
+    """
+
+    read_snapshot: Callable[[Given], Snapshot]
+    read_source: Callable[[Mapping[str, Any]], Source]
+    path_of: Callable[[str], UPath]
+    client: Callable[[], Mlflow]
+    columns: Collection[str] | None = None
+    ignore: Collection[str] = ()
+    sensitive: Collection[str] = ()
+    clusters: str | None = None
+    as_of: datetime | None = None
+
+
+def find_sides(baseline: Given, current: Given, finder: Finder) -> Sides:
+    """Load or make both profiles, of the same columns by one plan.
+
+    :param baseline: ``{"model": name, "version" or "alias": …}``, a profile, a snapshot or a source
+    :param current: a profile, a snapshot or a source
+    """
+    model = dict(baseline) if isinstance(baseline, Mapping) and "model" in baseline else None
+    if model is not None:
+        reference, label = _of_model(model, finder)
+        name = str(model["model"])
+    else:
+        reference, label, name = _profile(baseline, None, finder)
+    if _is_profile(current):
+        found, now, current_name = _profile(current, None, finder)
+        if reference.plan.digest != found.plan.digest:
+            # Where only the columns differ, those that both have the same way can be compared.
+            found = narrowed(found, None, finder.ignore)
+    else:
+        # What is ignored need not be there.
+        reference = narrowed(reference, finder.columns, finder.ignore)
+        found, now, current_name = _profile(current, reference.plan, finder)
+    ignore = {*finder.ignore, *_ages(reference.plan, _event_times([baseline, current], finder))}
+    reference, found = (narrowed(side, finder.columns, ignore) for side in (reference, found))
+    chunks = _chunks(baseline, model, reference.plan, finder) if finder.clusters else ()
+    return Sides(
+        reference=chunks[0].merge(*chunks[1:]) if chunks else reference,
+        current=found,
+        chunks=chunks,
+        baseline=label,
+        now=now,
+        model=name if model else None,
+        name=name if model else current_name or name,
+        as_of=_as_of(current, finder),
+    )
+
+
+def _of_model(wanted: Mapping[str, Any], finder: Finder) -> tuple[Profile, str]:
+    unknown = set(wanted) - {"model", "version", "alias"}
+    if unknown or ("version" in wanted and "alias" in wanted):
+        raise ConfigurationError(f"Drift: a baseline names a model with a version or an alias, not {sorted(wanted)}.")
+    which = str(wanted.get("version") or wanted.get("alias") or "champion")
+    label = f"version {which}" if which.isdigit() else f"the {which}"
+    name = str(wanted["model"])
+    return baseline_of(finder.client(), name, which), f"the training rows of {label} of {name}"
+
+
+def _profile(given: Given, plan: Plan | None, finder: Finder) -> tuple[Profile, str, str]:
+    """A profile, what it is in words, and its name."""
+    if _is_profile(given):
+        uri = str(given["profile_uri"]) if isinstance(given, Mapping) else given
+        return load_profile(finder.path_of(uri)), f"profile {uri}", ""
+    if isinstance(given, Mapping) and _SOURCES & set(given):
+        source = finder.read_source(given)
+        if finder.as_of is None:
+            raise ConfigurationError("Drift: rows of a source need an as_of.")
+        as_of = finder.as_of
+        plan = plan or fit_plan(_batches(source, as_of), columns=_listed(finder.columns), sensitive=finder.sensitive)
+        profiler = Profiler(plan, as_of if plan.needs_as_of else None)
+        for batch in _batches(source, as_of):
+            profiler.update(batch)
+        return profiler.profile(), f"source {source.describe()}", ""
+    snapshot = finder.read_snapshot(given)
+    found = profile_snapshot(snapshot, plan, columns=_listed(finder.columns), sensitive=finder.sensitive)
+    return found, f"snapshot {snapshot.uri}", snapshot.manifest.name
+
+
+def _batches(source: Source, as_of: datetime) -> Iterator[pa.RecordBatch]:
+    _, batches = source.read(Slice(as_of))
+    yield from batches
+
+
+def _listed(columns: Collection[str] | None) -> list[str] | None:
+    return None if columns is None else list(columns)
+
+
+def _is_profile(given: Given) -> bool:
+    return "profile_uri" in given if isinstance(given, Mapping) else given.endswith(".json")
+
+
+def _is_snapshot(given: Given) -> bool:
+    return not (_is_profile(given) or (isinstance(given, Mapping) and {*_SOURCES, "model"} & set(given)))
+
+
+def _event_times(sides: list[Given], finder: Finder) -> set[str]:
+    found = {finder.read_snapshot(given).manifest.event_time for given in sides if _is_snapshot(given)}
+    return {name for name in found if name}
+
+
+def _ages(plan: Plan, event_times: Collection[str]) -> list[str]:
+    """Ages of the rows' own time: how long ago a window was says nothing about what is in it."""
+    return [column.name for column in plan.columns if column.derived == "age" and column.source in event_times]
+
+
+def _as_of(current: Given, finder: Finder) -> str:
+    if not _is_snapshot(current):
+        return finder.as_of.isoformat() if finder.as_of else ""
+    return str(finder.read_snapshot(current).manifest.as_of)
+
+
+def _chunks(baseline: Given, model: Mapping[str, Any] | None, plan: Plan, finder: Finder) -> tuple[Profile, ...]:
+    """The reference's rows again, cut by their clusters: of a model those of its training window."""
+    snapshot, bounds = _training_rows(model, finder) if model else (_snapshot(baseline, finder), None)
+    wanted = [*dict.fromkeys([*plan.sources, str(finder.clusters)])]
+    time = snapshot.manifest.event_time
+    if bounds and time:
+        wanted = [*dict.fromkeys([*wanted, time])]
+    batches: Any = snapshot.batches(wanted)
+    if bounds:
+        batches = sliced(batches, Slice(bounds.end, bounds), time, None)
+    as_of = snapshot.manifest.as_of if plan.needs_as_of else None
+    return tuple(chunked(plan, batches, str(finder.clusters), as_of))
+
+
+def _snapshot(baseline: Given, finder: Finder) -> Snapshot:
+    if not _is_snapshot(baseline):
+        raise ConfigurationError("Drift: clusters need the reference's rows: give a snapshot or a model as baseline.")
+    return finder.read_snapshot(baseline)
+
+
+def _training_rows(model: Mapping[str, Any], finder: Finder) -> tuple[Snapshot, Bounds | None]:
+    registry, name = finder.client().registry, str(model["model"])
+    which = str(model.get("version") or model.get("alias") or "champion")
+    number = int(which) if which.isdigit() else registry.alias(name, which)
+    uri = registry.version(name, number).tags.get(tags.SNAPSHOT) if number else None
+    if not uri:
+        raise ConfigurationError(f"Drift: {name} {which} does not name its training rows: leave clusters out.")
+    snapshot = finder.read_snapshot(uri)
+    windows = snapshot.manifest.bounds
+    return snapshot, windows.train if windows else None

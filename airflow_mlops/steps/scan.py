@@ -1,0 +1,163 @@
+"""Read Parquet files column by column, in a memory that does not grow with the rows, and count or plan them."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_mlops.core.profiles import Plan, Profile
+from airflow_mlops.core.profiles.binning import Workspace
+from airflow_mlops.core.profiles.fitting import ColumnFitter, fitters_of, plan_of
+from airflow_mlops.core.profiles.profiler import assembled, check_columns
+from airflow_mlops.core.profiles.sources import SourceCounter, by_source, instant_of
+from airflow_mlops.exceptions import ProfileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+#: Rows that are decoded at once.
+BATCH: Final = 1 << 16
+#: Rows of the reference that edges are made of, from this many places at most, chosen by a fixed seed.
+SAMPLE: Final = 1 << 18
+_PLACES: Final = 32
+_SEED: Final = 2013
+
+
+class ParquetScan:
+    """Some Parquet files of one schema, as the rows of one table.
+
+    :param threads: columns that are read at a time; None for the cores, up to two
+    """
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]], threads: int | None = None) -> None:
+        import pyarrow.parquet as pq
+
+        self.paths = [os.fspath(path) for path in paths]
+        self.threads = threads or min(2, os.cpu_count() or 1)
+        if not self.paths:
+            raise ProfileError("There is no Parquet file to profile.")
+        self._metadata: list[pq.FileMetaData] = []
+        for path in self.paths:
+            with _named(path):
+                self._metadata.append(pq.read_metadata(path))
+
+    @property
+    def rows(self) -> int:
+        return sum(metadata.num_rows for metadata in self._metadata)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Of the first file."""
+        with _named(self.paths[0]):
+            return self._metadata[0].schema.to_arrow_schema()
+
+    def profile(self, plan: Plan, as_of: datetime | str | None = None) -> Profile:
+        """Count all rows as a plan says.
+
+        :raises ProfileError: a file is broken, or lacks a column
+        """
+        for path, metadata in zip(self.paths, self._metadata, strict=True):
+            with _named(path):
+                check_columns(plan, metadata.schema.to_arrow_schema().names)
+        moment = instant_of(as_of) if plan.needs_as_of else None
+
+        def count(plans: Any, space: Workspace) -> Any:
+            counter = SourceCounter(plans, moment, space)
+            for array in self._column(plans[0].name):
+                counter.update(array)
+            return counter.profiles()
+
+        return assembled(plan, self.rows, self._each(list(by_source(plan).values()), count), moment)
+
+    def fit(
+        self,
+        columns: Sequence[str] | None = None,
+        sensitive: Iterable[str] = (),
+        as_of: datetime | str | None = None,
+    ) -> Plan:
+        """The plan of these rows as a reference: edges from a sample, keys from all of them."""
+
+        def fit(fitter: ColumnFitter, _: Workspace) -> None:
+            if fitter.wants_none:
+                return
+            for array in self._column(fitter.name) if fitter.wants_all else self._sample(fitter.name):
+                fitter.update(array)
+
+        fitters = fitters_of(self.schema, columns, sensitive, as_of)
+        self._each(fitters, fit)
+        return plan_of(fitters)
+
+    def _column(self, name: str) -> Iterator[pa.Array]:
+        for number in range(len(self.paths)):
+            yield from self._read(number, name, None)
+
+    def _sample(self, name: str) -> Iterator[pa.Array]:
+        """The first rows of some row groups."""
+        places = [(n, group) for n, found in enumerate(self._metadata) for group in range(found.num_row_groups)]
+        if self.rows > SAMPLE:
+            places = sorted(random.Random(_SEED).sample(places, min(_PLACES, len(places))))  # noqa: S311
+        left = SAMPLE
+        for i, (number, group) in enumerate(places):
+            share = left if self.rows <= SAMPLE else -(-left // (len(places) - i))
+            for array in self._read(number, name, [group]):
+                part = array.slice(0, share)
+                yield part
+                share, left = share - len(part), left - len(part)
+                if share <= 0:
+                    break
+
+    def _read(self, number: int, name: str, groups: list[int] | None) -> Iterator[pa.Array]:
+        import pyarrow.parquet as pq
+
+        path, metadata = self.paths[number], self._metadata[number]
+        # Text comes as a dictionary: to count codes is cheaper than to read the text.
+        with _named(path), pq.ParquetFile(path, metadata=metadata, read_dictionary=[name], pre_buffer=False) as file:
+            for batch in file.iter_batches(BATCH, row_groups=groups, columns=[name], use_threads=False):
+                yield batch.column(0)
+
+    def _each(self, works: Sequence[Any], do: Callable[[Any, Workspace], Any]) -> list[Any]:
+        """Do all works, some at a time; what comes out stands in their order."""
+        results: list[Any] = [None] * len(works)
+        errors: list[BaseException] = []
+        left = iter(range(len(works)))
+        lock = threading.Lock()
+
+        def worker() -> None:
+            space = Workspace()
+            while not errors:
+                with lock:
+                    i = next(left, None)
+                if i is None:
+                    return
+                try:
+                    results[i] = do(works[i], space)
+                except BaseException as error:
+                    errors.append(error)
+
+        others = [threading.Thread(target=worker, daemon=True) for _ in range(min(self.threads, len(works)) - 1)]
+        for thread in others:
+            thread.start()
+        worker()
+        for thread in others:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return results
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """What Arrow says of a broken file, with the file's name."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ProfileError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}.") from error

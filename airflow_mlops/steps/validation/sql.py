@@ -1,0 +1,143 @@
+"""Great Expectations' SQL engine over a DuckDB view of a snapshot's Parquet files: no row is loaded into Python."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.validation.report import raised
+from airflow_mlops.core.validation.routes import is_rounded, kind_of, too_close
+from airflow_mlops.steps.validation.checks import Check, run
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+#: What DuckDB may hold in memory; beyond it, it spills to the temporary folder.
+MEMORY = "400MB"
+_VIEW = "snapshot"
+
+
+def on_view(
+    files: Sequence[str], schema: pa.Schema, nulls: Mapping[str, bool], checks: Sequence[Check], threads: int = 1
+) -> list[Any]:
+    """What the SQL engine says of each check; None where it does not answer, or too close to a bound to trust it."""
+    if not checks:
+        return []
+    wanted = frozenset[str]().union(*(check.reads or () for check in checks))
+    columns = [field for field in schema if field.name in wanted] or [schema.field(0)]
+    with _database(files, columns, nulls, threads) as connection, _engine(connection) as engine:
+        # Counts first: examples are looked for only where something was found.
+        results = run(engine, checks, {"result_format": "SUMMARY", "partial_unexpected_count": 0})
+        results = [
+            None if one is None or _unanswered(one) or _unsure(check, one, connection) else one
+            for check, one in zip(checks, results, strict=True)
+        ]
+        again = [place for place, one in enumerate(results) if one and one.result.get("unexpected_count")]
+        if again:
+            examples = run(engine, [checks[place] for place in again])
+            for place, one in zip(again, examples, strict=True):
+                results[place] = results[place] if one is None or _unanswered(one) else one
+    return results
+
+
+@contextmanager
+def _database(
+    files: Sequence[str], columns: Sequence[pa.Field], nulls: Mapping[str, bool], threads: int
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory whose only table is a view of the files; it can reach nothing else."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="mlops-duckdb-") as folder:
+        links = [str(_link(Path(folder), number, file)) for number, file in enumerate(files)]
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": MEMORY,
+                "threads": threads,
+                "temp_directory": str(Path(folder, "spill")),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "preserve_insertion_order": False,
+            },
+        )
+        try:
+            shown = ", ".join(_shown(field, nulls.get(field.name, False)) for field in columns)
+            connection.execute(f"CREATE VIEW {_VIEW} AS SELECT {shown} FROM read_parquet({_literal(links)})")  # noqa: S608
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _engine(connection: duckdb.DuckDBPyConnection) -> Iterator[Any]:
+    """Great Expectations' SQL engine on a connection."""
+    import sqlalchemy as sa
+    from duckdb_engine import ConnectionWrapper
+    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+    from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+    from sqlalchemy.pool import StaticPool
+
+    class Engine(SqlAlchemyExecutionEngine):  # type: ignore[misc]
+        """It fetches rows after it gave the connection back, which duckdb-engine answers with none: keep it."""
+
+        @contextmanager
+        def get_connection(self) -> Iterator[Any]:
+            yield kept
+
+    database = sa.create_engine(
+        "duckdb:///:memory:", creator=lambda: ConnectionWrapper(connection), poolclass=StaticPool
+    )
+    try:
+        with database.connect() as kept:
+            engine = Engine(engine=database)
+            engine.load_batch_data("rows", SqlAlchemyBatchData(execution_engine=engine, table_name=_VIEW))
+            yield engine
+    finally:
+        database.dispose()
+
+
+def _shown(field: pa.Field, nulls: bool) -> str:
+    """A column as pandas has it: NaN is a missing value, whole numbers beside nulls are floats."""
+    name, kind = _quoted(field.name), kind_of(str(field.type))
+    if kind == "float":
+        return f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}"
+    if kind == "integer" and nulls:
+        return f"CAST({name} AS DOUBLE) AS {name}"
+    return name
+
+
+def _unsure(check: Check, found: Any, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the two engines' rounding could put a result on two sides of a bound."""
+    observed = (found.result or {}).get("observed_value")
+    if not is_rounded(check.expectation):
+        return False
+    if observed is None:
+        return True
+    name = _quoted(check.expectation.columns[0])
+    query = f"SELECT count({name}), max(abs(CAST({name} AS DOUBLE))) FROM {_VIEW}"  # noqa: S608
+    rows, largest = connection.execute(query).fetchone() or (0, 0)
+    return too_close(check.expectation, float(observed), int(rows), float(largest or 0))
+
+
+def _unanswered(result: Any) -> bool:
+    """Whether a check crashed, or counted no rows: SQL's sum of nothing is null."""
+    return raised({"exception_info": result.exception_info}) or result.result.get("unexpected_count", 0) is None
+
+
+def _link(folder: Path, number: int, file: str) -> Path:
+    """The file by a name without characters that DuckDB would take for a pattern."""
+    link = folder / f"part-{number:05d}.parquet"
+    link.symlink_to(Path(file).absolute())
+    return link
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(texts: Sequence[str]) -> str:
+    return "[" + ", ".join("'" + text.replace("'", "''") + "'" for text in texts) + "]"
