@@ -27,7 +27,7 @@ BUCKETS: Final = 4_096
 #: So few different integers are categories.
 FEW: Final = 20
 #: Different texts that are kept while keys are sought.
-_MOST_TEXTS: Final = 1 << 17
+MOST_TEXTS: Final = 1 << 17
 #: Longer texts are no categories.
 _LONGEST_KEY: Final = 256
 
@@ -106,6 +106,11 @@ class ColumnFitter:
         elif not self.wants_none:
             self._numbers.append(numbers(array))
 
+    def tally(self, values: Sequence[Any], counts: np.ndarray) -> None:
+        """Take in different texts and how often each is there, which another engine has counted."""
+        if self._texts is not None:
+            self._texts.add_rest(values, counts)
+
     def plans(self) -> list[ColumnPlan]:
         """The column's plan, and those of what is derived of it."""
         if self.kind != "numeric":
@@ -172,7 +177,7 @@ class _Texts(TextCounter):
     def add_rest(self, values: Sequence[Any], counts: np.ndarray) -> None:
         for value, count in zip(values, counts.tolist(), strict=True):
             self.lengths[len(value)] += count
-            if value in self.seen or (len(self.seen) < _MOST_TEXTS and len(value) <= _LONGEST_KEY):
+            if value in self.seen or (len(self.seen) < MOST_TEXTS and len(value) <= _LONGEST_KEY):
                 self.seen[value] = self.seen.get(value, 0) + count
             else:
                 self.left_out = True
