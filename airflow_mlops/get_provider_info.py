@@ -85,7 +85,9 @@ def get_provider_info() -> dict[str, Any]:
                     f"airflow_mlops.operators.{word}"
                     for word in (
                         "snapshots",
+                        "garbage",
                         "validation",
+                        "schema",
                         "training",
                         "evaluation",
                         "gate",
@@ -93,6 +95,7 @@ def get_provider_info() -> dict[str, Any]:
                         "promotion",
                         "reproduction",
                         "backtest",
+                        "profiles",
                         "drift",
                     )
                 ],

@@ -80,6 +80,8 @@ for project in projects_for("continuous_training", Path(__file__).parent / "proj
             sensitive=project.validation.sensitive,
             engine=project.validation.engine,
             max_quarantined=project.validation.max_quarantined,
+            freshness=project.validation.freshness,
+            volume=project.validation.volume,
         )
         trained = TrainModelOperator(
             task_id="train",
@@ -87,6 +89,7 @@ for project in projects_for("continuous_training", Path(__file__).parent / "proj
             model=project.name,
             seed="{{ params.seed }}",
             note="{{ params.note or '' }}",
+            sensitive=project.validation.sensitive,
             **project.training.model_dump(exclude={"seed"}),
         )
         evaluated = EvaluateModelOperator(

@@ -60,6 +60,7 @@ _ALIAS = _argument("--alias", default="champion", help="alias of the version in 
 _FROM = _argument("--from", dest="start", metavar="DATE", type=date, help="first date")
 _TO = _argument("--to", dest="end", metavar="DATE", type=date, help="last date")
 _PROJECT = _argument("project", metavar="PROJECT|DAG", help="project file, or the name of a project or its DAG")
+_STORE = _argument("--store", metavar="URI", required=True, help="folder or URI of the store")
 _DAGS = _argument("--dags", metavar="FOLDER", help="folder of the DAGs (default: ./dags, else that of Airflow)")
 _WRITES = (_REASON, _ACTOR, _ALIAS, _JSON)
 
@@ -147,6 +148,31 @@ COMMANDS = (
             _DAGS,
             _argument("--repair", action="store_true", help="reconcile models whose alias or ledger is wrong"),
             _ACTOR,
+            _JSON,
+        ),
+    ),
+    Command(
+        "snapshots",
+        "Snapshots of a name in a store, the newest as-of first, or the one of a data version",
+        "storing.snapshots",
+        (
+            _argument("name", metavar="NAME", help="of the snapshots, such as flights"),
+            _STORE,
+            _argument("--data-version", metavar="HASH", help="its first 8 digits or more"),
+            _argument("--verify", action="store_true", help="hash the rows of each again"),
+            _JSON,
+        ),
+    ),
+    Command(
+        "gc",
+        "Which snapshots no model names any more; removes them only with --delete",
+        "storing.collect",
+        (
+            _STORE,
+            _argument("--keep", metavar="SPAN", default="90d", help="of what no version names (default: 90d)"),
+            _argument("--grace", metavar="SPAN", default="2d", help="for writers at work (default: 2d)"),
+            _argument("--orphans", action="store_true", help="go on although no model names a snapshot of the store"),
+            _argument("--delete", action="store_true", help="remove them; without it nothing is changed"),
             _JSON,
         ),
     ),

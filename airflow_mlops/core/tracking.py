@@ -45,6 +45,9 @@ class Tracking(Protocol):
     def find_experiment(self, name: str) -> str | None:
         """Id of an experiment, for those who only read."""
 
+    def experiments(self) -> list[str]:
+        """Ids of all experiments that were not deleted."""
+
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         """Start a run; its id and where its artifacts go."""
 

@@ -34,6 +34,7 @@ class TrainModelOperator(MlopsOperator):
     :param seed: for every open ``random_state``, and for the split of data without a time
     :param test_size: share of rows held out where the snapshot has no windows
     :param trusted: importable classes of your own that the model file may hold
+    :param sensitive: columns of which the baseline profile may hold no value
     :param threads: threads of the fit; None for the cores divided by the tasks that may run at once
     :param note: what this training tries, in plain words
     """
@@ -41,7 +42,7 @@ class TrainModelOperator(MlopsOperator):
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields,
         "snapshot", "model", "estimator", "parameters", "target", "features", "exclude", "task", "seed", "test_size",
-        "trusted", "threads", "note",
+        "trusted", "sensitive", "threads", "note",
     )  # fmt: skip
     template_fields_renderers = {"parameters": "json"}
     operator_extra_links = (MlflowRunLink(),)
@@ -60,6 +61,7 @@ class TrainModelOperator(MlopsOperator):
         seed: int = 0,
         test_size: float = 0.25,
         trusted: list[str] | None = None,
+        sensitive: list[str] | None = None,
         threads: int | None = None,
         note: str = "",
         **kwargs: Any,
@@ -76,6 +78,7 @@ class TrainModelOperator(MlopsOperator):
         self.seed = seed
         self.test_size = test_size
         self.trusted = trusted
+        self.sensitive = sensitive
         self.threads = threads
         self.note = note
 
@@ -93,6 +96,7 @@ class TrainModelOperator(MlopsOperator):
             ),
             build=build,
             trusted=self.trusted or [],
+            sensitive=self.sensitive or [],
             threads=number(self.threads, "threads") if self.threads else fair_threads(),
             budget=self.budget,
         )

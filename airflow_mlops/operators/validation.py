@@ -11,10 +11,12 @@ from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.hooks.store import object_path
 from airflow_mlops.operators.base import MlopsOperator, number, snapshot_of
 from airflow_mlops.operators.training import fair_threads
+from airflow_mlops.steps.schema import load_schema
 from airflow_mlops.steps.validation import load_suite, validate
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from upath import UPath
 
 
 class ValidateDataOperator(MlopsOperator):
@@ -34,13 +36,17 @@ class ValidateDataOperator(MlopsOperator):
     :param engine: ``pandas`` loads the columns that the suite needs, ``sql`` no table, ``spark`` is for clusters;
         ``auto`` is pandas or SQL by the size; the verdict is the same
     :param max_quarantined: largest share of the rows that checks of severity quarantine may split off; more block
+    :param freshness: True, or arguments of ``FreshnessPolicy``: block, or warn, if the newest event lies further before
+        the as-of than is usual for earlier snapshots of this name; ``max_lag`` needs none
+    :param volume: True, or arguments of ``VolumePolicy``: the same for the number of rows
+    :param schema: JSON file of a schema, as ``InferSchemaOperator`` writes it: columns and types must be these
     """
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields, "snapshot", "suite", "min_rows", "parameters", "sensitive", "data_docs",
-        "engine", "max_quarantined",
+        "engine", "max_quarantined", "freshness", "volume", "schema",
     )  # fmt: skip
-    template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json", "freshness": "json", "volume": "json"}
 
     def __init__(
         self,
@@ -53,6 +59,9 @@ class ValidateDataOperator(MlopsOperator):
         data_docs: bool = False,
         engine: str = "auto",
         max_quarantined: float = SHARE,
+        freshness: bool | Mapping[str, Any] | None = None,
+        volume: bool | Mapping[str, Any] | None = None,
+        schema: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +73,9 @@ class ValidateDataOperator(MlopsOperator):
         self.data_docs = data_docs
         self.engine = engine
         self.max_quarantined = max_quarantined
+        self.freshness = freshness
+        self.volume = volume
+        self.schema = schema
 
     def run_step(self, context: Context) -> dict[str, Any]:
         snapshot = snapshot_of(self.snapshot)
@@ -78,6 +90,9 @@ class ValidateDataOperator(MlopsOperator):
             engine=self.engine,
             threads=fair_threads(),
             max_quarantined=number(self.max_quarantined, "max_quarantined", float),
+            freshness=self.freshness,
+            volume=self.volume,
+            schema=load_schema(self._file(self.schema)) if self.schema else None,
             budget=self.budget,
         )
         self.log.info("%s %s", report.summary, report.report_uri)
@@ -91,5 +106,8 @@ class ValidateDataOperator(MlopsOperator):
     def _suite(self) -> Suite:
         if isinstance(self.suite, Mapping):
             return Suite.parse(self.suite)
-        relative = "://" not in self.suite and not os.path.isabs(self.suite)
-        return load_suite(object_path(os.path.join(self.dag.folder, self.suite) if relative else self.suite))
+        return load_suite(self._file(self.suite))
+
+    def _file(self, path: str) -> UPath:
+        relative = "://" not in path and not os.path.isabs(path)
+        return object_path(os.path.join(self.dag.folder, path) if relative else path)

@@ -72,10 +72,13 @@ def log(
     params: Mapping[str, Any],
     manifest: Manifest,
     files: Path,
+    evidence: Mapping[str, str] | None = None,
 ) -> TrainedModel:
     """Run, model, files, and only then the model is ready: what was cut off before is never found.
 
     Of overlapping copies of a task the oldest model wins, and the others are marked superseded.
+
+    :param evidence: text files for the run, beside the list of the environment
     """
     tracking = client.tracking
     title = f"{name} {facts[tags.AS_OF][:10]}"
@@ -88,7 +91,7 @@ def log(
         # MLflow refuses dots here, which a registered model may have.
         model = tracking.create_model(experiment_id, name.replace(".", "_"), run_id, facts)
         tracking.upload(model.artifact_uri, files)
-        upload_text(client, artifacts, {"environment.txt": environment()})
+        upload_text(client, artifacts, {"environment.txt": environment(), **(evidence or {})})
     except BaseException as error:
         with contextlib.suppress(MlopsError):  # the cause counts, not whether the server still takes the news
             tracking.finish_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")

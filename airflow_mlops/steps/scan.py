@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_mlops.core.profiles import Plan, Profile
@@ -16,6 +16,7 @@ from airflow_mlops.core.profiles.binning import Workspace
 from airflow_mlops.core.profiles.fitting import ColumnFitter, fitters_of, plan_of
 from airflow_mlops.core.profiles.profiler import assembled, check_columns
 from airflow_mlops.core.profiles.sources import SourceCounter, by_source, instant_of
+from airflow_mlops.core.profiles.values import family_of, logical_type
 from airflow_mlops.exceptions import ProfileError
 
 if TYPE_CHECKING:
@@ -27,45 +28,27 @@ BATCH: Final = 1 << 16
 #: Rows of the reference that edges are made of, from this many places at most, chosen by a fixed seed.
 SAMPLE: Final = 1 << 18
 _PLACES: Final = 32
+#: Rows of a table that are taken in one go.
+_RUN: Final = 1 << 10
 _SEED: Final = 2013
 
 
-class ParquetScan:
-    """Some Parquet files of one schema, as the rows of one table.
+class Scan(ABC):
+    """Rows that can be read column by column, some columns at a time.
 
-    :param threads: columns that are read at a time; None for the cores, up to two
+    :param threads: columns that are read at a time
     """
 
-    def __init__(self, paths: Iterable[str | os.PathLike[str]], threads: int | None = None) -> None:
-        import pyarrow.parquet as pq
-
-        self.paths = [os.fspath(path) for path in paths]
-        self.threads = threads or min(2, os.cpu_count() or 1)
-        if not self.paths:
-            raise ProfileError("There is no Parquet file to profile.")
-        self._metadata: list[pq.FileMetaData] = []
-        for path in self.paths:
-            with _named(path):
-                self._metadata.append(pq.read_metadata(path))
-
-    @property
-    def rows(self) -> int:
-        return sum(metadata.num_rows for metadata in self._metadata)
-
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """Of the first file."""
-        with _named(self.paths[0]):
-            return self._metadata[0].schema.to_arrow_schema()
+    threads: int = 1
+    rows: int
+    schema: pa.Schema
 
     def profile(self, plan: Plan, as_of: datetime | str | None = None) -> Profile:
         """Count all rows as a plan says.
 
         :raises ProfileError: a file is broken, or lacks a column
         """
-        for path, metadata in zip(self.paths, self._metadata, strict=True):
-            with _named(path):
-                check_columns(plan, metadata.schema.to_arrow_schema().names)
+        self._check(plan)
         moment = instant_of(as_of) if plan.needs_as_of else None
 
         def count(plans: Any, space: Workspace) -> Any:
@@ -94,33 +77,16 @@ class ParquetScan:
         self._each(fitters, fit)
         return plan_of(fitters)
 
+    def _check(self, plan: Plan) -> None:
+        check_columns(plan, self.schema.names)
+
+    @abstractmethod
     def _column(self, name: str) -> Iterator[pa.Array]:
-        for number in range(len(self.paths)):
-            yield from self._read(number, name, None)
+        """All rows of a column, piece by piece."""
 
+    @abstractmethod
     def _sample(self, name: str) -> Iterator[pa.Array]:
-        """The first rows of some row groups."""
-        places = [(n, group) for n, found in enumerate(self._metadata) for group in range(found.num_row_groups)]
-        if self.rows > SAMPLE:
-            places = sorted(random.Random(_SEED).sample(places, min(_PLACES, len(places))))  # noqa: S311
-        left = SAMPLE
-        for i, (number, group) in enumerate(places):
-            share = left if self.rows <= SAMPLE else -(-left // (len(places) - i))
-            for array in self._read(number, name, [group]):
-                part = array.slice(0, share)
-                yield part
-                share, left = share - len(part), left - len(part)
-                if share <= 0:
-                    break
-
-    def _read(self, number: int, name: str, groups: list[int] | None) -> Iterator[pa.Array]:
-        import pyarrow.parquet as pq
-
-        path, metadata = self.paths[number], self._metadata[number]
-        # Text comes as a dictionary: to count codes is cheaper than to read the text.
-        with _named(path), pq.ParquetFile(path, metadata=metadata, read_dictionary=[name], pre_buffer=False) as file:
-            for batch in file.iter_batches(BATCH, row_groups=groups, columns=[name], use_threads=False):
-                yield batch.column(0)
+        """About :data:`SAMPLE` of them, spread over all by a fixed seed."""
 
     def _each(self, works: Sequence[Any], do: Callable[[Any, Workspace], Any]) -> list[Any]:
         """Do all works, some at a time; what comes out stands in their order."""
@@ -150,6 +116,93 @@ class ParquetScan:
         if errors:
             raise errors[0]
         return results
+
+
+class TableScan(Scan):
+    """A table in memory."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table, self.rows, self.schema = table, table.num_rows, table.schema
+
+    def _column(self, name: str) -> Iterator[pa.Array]:
+        yield from self.table.column(name).chunks
+
+    def _sample(self, name: str) -> Iterator[pa.Array]:
+        column = self.table.column(name)
+        if self.rows <= SAMPLE:
+            yield from column.chunks
+            return
+        starts = range(0, self.rows, _RUN)
+        for start in sorted(random.Random(_SEED).sample(starts, SAMPLE // _RUN)):  # noqa: S311
+            yield from column.slice(start, _RUN).chunks
+
+
+class ParquetScan(Scan):
+    """Some Parquet files of one schema, as the rows of one table.
+
+    :param threads: columns that are read at a time; None for the cores, up to two
+    :param span: which of the rows; a row group counts whole, where its first row lies
+    """
+
+    def __init__(
+        self, paths: Iterable[str | os.PathLike[str]], threads: int | None = None, span: range | None = None
+    ) -> None:
+        import pyarrow.parquet as pq
+
+        self.paths = [os.fspath(path) for path in paths]
+        self.threads = threads or min(2, os.cpu_count() or 1)
+        if not self.paths:
+            raise ProfileError("There is no Parquet file to profile.")
+        self._metadata: list[pq.FileMetaData] = []
+        self._groups: list[list[int]]
+        self._schemas: list[pa.Schema] = []
+        for path in self.paths:
+            with _named(path):
+                self._metadata.append(pq.read_metadata(path))
+                self._schemas.append(self._metadata[-1].schema.to_arrow_schema())
+        self.schema = self._schemas[0]
+        self._groups, self.rows, first = [], 0, 0
+        for metadata in self._metadata:
+            self._groups.append([])
+            for group in range(metadata.num_row_groups):
+                if span is None or first in span:
+                    self._groups[-1].append(group)
+                    self.rows += metadata.row_group(group).num_rows
+                first += metadata.row_group(group).num_rows
+
+    def _check(self, plan: Plan) -> None:
+        for schema in self._schemas:
+            check_columns(plan, schema.names)
+
+    def _column(self, name: str) -> Iterator[pa.Array]:
+        for number, groups in enumerate(self._groups):
+            if groups:
+                yield from self._read(number, name, groups)
+
+    def _sample(self, name: str) -> Iterator[pa.Array]:
+        """The first rows of some row groups."""
+        places = [(number, group) for number, groups in enumerate(self._groups) for group in groups]
+        if self.rows > SAMPLE:
+            places = sorted(random.Random(_SEED).sample(places, min(_PLACES, len(places))))  # noqa: S311
+        left = SAMPLE
+        for i, (number, group) in enumerate(places):
+            share = left if self.rows <= SAMPLE else -(-left // (len(places) - i))
+            for array in self._read(number, name, [group]):
+                part = array.slice(0, share)
+                yield part
+                share, left = share - len(part), left - len(part)
+                if share <= 0:
+                    break
+
+    def _read(self, number: int, name: str, groups: list[int]) -> Iterator[pa.Array]:
+        import pyarrow.parquet as pq
+
+        path, metadata = self.paths[number], self._metadata[number]
+        # Text comes as a dictionary: to count codes is cheaper than to read the text.
+        text = [name] if family_of(logical_type(self._schemas[number].field(name).type)) == "text" else None
+        with _named(path), pq.ParquetFile(path, metadata=metadata, read_dictionary=text, pre_buffer=False) as file:
+            for batch in file.iter_batches(BATCH, row_groups=groups, columns=[name], use_threads=False):
+                yield batch.column(0)
 
 
 @contextmanager

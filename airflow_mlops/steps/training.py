@@ -19,12 +19,14 @@ from airflow_mlops.exceptions import TrainingError
 from airflow_mlops.steps import logged_models
 from airflow_mlops.steps.budget import CpuBudget
 from airflow_mlops.steps.models import environment, import_skops, save_model
+from airflow_mlops.steps.profiles import ARTIFACT, profile_table
 from airflow_mlops.steps.rows import features_of, labelled, target_of, training_rows
 from airflow_mlops.store.snapshots import Snapshot
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
     from airflow_mlops.core.tracking import Mlflow
 
@@ -37,6 +39,7 @@ def train(
     run: RunFacts | None = None,
     build: Callable[..., Any] | None = None,
     trusted: Iterable[str] = (),
+    sensitive: Iterable[str] = (),
     threads: int | None = None,
     budget: CpuBudget | None = None,
 ) -> TrainedModel:
@@ -44,10 +47,11 @@ def train(
 
     :param build: the function behind ``spec.estimator``, where it cannot be imported (a notebook's, a decorated task's)
     :param trusted: classes of the project's own that the model file may hold
+    :param sensitive: columns of which the baseline profile counts nothing but rows and nulls
     :param threads: threads of the fit; None for as many as there are cores
     :raises TrainingError: bad parameters (before anything is read), columns, labels, or an estimator that refused
     """
-    run, budget, trusted = run or RunFacts(), budget or CpuBudget(), list(trusted)
+    run, budget, trusted, sensitive = run or RunFacts(), budget or CpuBudget(), list(trusted), sorted(set(sensitive))
     manifest = snapshot.manifest
     key = spec.key(manifest, run.code_version)
     with budget("io"):
@@ -64,6 +68,9 @@ def train(
         estimator = build_estimator(spec, build)
     begin = time.monotonic()
     features, rows = fit_on(snapshot, estimator, spec, threads, budget)
+    with budget("profile"):
+        profiled = [*features, *([spec.target] if spec.target else [])]
+        baseline = profile_table(rows, columns=profiled, sensitive=sensitive, as_of=manifest.as_of)
     with tempfile.TemporaryDirectory(prefix="mlops-train-") as folder:
         with budget("save"):
             signature = signature_columns(manifest.schema, features)
@@ -73,11 +80,13 @@ def train(
             tags.DIGEST: digest,
             tags.ENVIRONMENT: hashlib.sha256(environment().encode()).hexdigest(),
             tags.FEATURES: json.dumps(features),
-            tags.TRAIN_ROWS: str(rows),
+            tags.TRAIN_ROWS: str(rows.num_rows),
+            tags.BASELINE: baseline.digest,
+            tags.SENSITIVE: json.dumps(sensitive),
             tags.THREADS: str(threads or tags.UNKNOWN),
             tags.TRAIN_SECONDS: f"{time.monotonic() - begin:.2f}",
         }
-        params = {"estimator": spec.estimator, "train_rows": rows, "threads": threads, "trusted": trusted}
+        params = {"estimator": spec.estimator, "train_rows": rows.num_rows, "threads": threads, "trusted": trusted}
         with budget("io"):
             return logged_models.log(
                 client,
@@ -87,13 +96,14 @@ def train(
                 params={**spec.params, **params},
                 manifest=manifest,
                 files=Path(folder),
+                evidence={ARTIFACT: json.dumps(baseline.to_json())},
             )
 
 
 def fit_on(
     snapshot: Snapshot, estimator: Any, spec: TrainingSpec, threads: int | None, budget: CpuBudget
-) -> tuple[list[str], int]:
-    """Fit in place on the snapshot's training rows; the columns that it got, and how many rows."""
+) -> tuple[list[str], pa.Table]:
+    """Fit in place on the snapshot's training rows; the columns that it got, and the rows."""
     manifest = snapshot.manifest
     with budget("read"):
         features = spec.feature_columns([column["name"] for column in manifest.schema], manifest.event_time)
@@ -101,7 +111,7 @@ def fit_on(
         inputs, target = features_of(rows, features), target_of(rows, spec)
     with budget("fit"):
         fit(estimator, inputs, target, spec, threads)
-    return features, rows.num_rows
+    return features, rows
 
 
 def build_estimator(spec: TrainingSpec, build: Callable[..., Any] | None = None) -> Any:

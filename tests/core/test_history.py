@@ -93,6 +93,22 @@ def test_false_alarms_are_rare_and_a_tenth_of_the_rows_is_found(
     assert found >= 0.97 * rounds
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("snapshots", "noise", "alarms", "halves"),
+    [(12, 0.1, 0.0042, 0.93), (12, 0.3, 0.0083, 0.13), (6, 0.1, 0.0093, 0.86), (6, 0.3, 0.0296, 0.20)],
+)
+def test_the_figures_of_the_documentation(snapshots: int, noise: float, alarms: float, halves: float) -> None:
+    chance, rounds = random.Random(1), 10_000
+    found = [0, 0, 0]
+    for _ in range(rounds):
+        *past, rows = (10_000 * math.exp(chance.gauss(0, noise)) for _ in range(snapshots + 1))
+        for i, share in enumerate((1, 0.5, 0)):
+            found[i] += check_volume(int(rows * share), days(past), NOW, VolumePolicy()).status == "failed"
+    shares = [count / rounds for count in found]
+    assert shares == [pytest.approx(alarms, abs=0.004), pytest.approx(halves, abs=0.02), 1.0]
+
+
 def test_growth_is_no_alarm() -> None:
     assert check_volume(2000, days([1000 * 1.06**i for i in range(12)]), NOW, VolumePolicy()).status == "passed"
 

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, T
 from airflow.sdk.serde import deserialize, serialize
 from upath import UPath
 
+from airflow_mlops.core.snapshots import Manifest
 from airflow_mlops.core.validation import ExpectationOutcome, ValidationReport
 from airflow_mlops.sensors.validation import DataValidatedSensor
 from airflow_mlops.steps.verdicts import publish_verdict
@@ -33,6 +34,7 @@ REPORT = ValidationReport(
     outcomes=(ExpectationOutcome.of_rows(7, 1),),
     report_uri="s3://store/reports/validation/report.html",
 )
+MANIFEST = Manifest("flights", "d" * 64, 7, [], {}, "2026-11-01T00:00:00+00:00")
 BLOCKED = replace(REPORT, outcomes=(ExpectationOutcome.of_rows(0, 1),))
 
 
@@ -63,7 +65,7 @@ async def event(trigger: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("which", [BY_VERSION, BY_NAME])
 def test_a_verdict_ends_the_wait(wait: Callable[..., Any], store: UPath, which: dict[str, str]) -> None:
-    later = threading.Timer(0.4, publish_verdict, (store, "flights", REPORT))
+    later = threading.Timer(0.4, publish_verdict, (store, MANIFEST, REPORT))
     later.start()
     found = wait(**which, suite_version="3", suite_digest="5555")
     later.join()
@@ -76,11 +78,11 @@ def test_a_verdict_ends_the_wait(wait: Callable[..., Any], store: UPath, which: 
 def test_blocked_data_fails_at_once_until_it_is_mended(
     wait: Callable[..., Any], store: UPath, which: dict[str, str]
 ) -> None:
-    publish_verdict(store, "flights", BLOCKED)
+    publish_verdict(store, MANIFEST, BLOCKED)
     with pytest.raises(AirflowFailException, match=r"Suite flights blocks the data(?s:.*)report\.html"):
         wait(**which)
     time.sleep(0.002)
-    publish_verdict(store, "flights", replace(REPORT, snapshot_uri="s3://store/snapshots/flights/" + "b" * 64))
+    publish_verdict(store, MANIFEST, replace(REPORT, snapshot_uri="s3://store/snapshots/flights/" + "b" * 64))
     assert wait(**which)["snapshot_uri"].endswith("b" * 64)
 
 
@@ -96,7 +98,7 @@ def test_blocked_data_fails_at_once_until_it_is_mended(
     ],
 )
 def test_another_verdict_is_none(wait: Callable[..., Any], store: UPath, other: dict[str, str]) -> None:
-    publish_verdict(store, "flights", REPORT)
+    publish_verdict(store, MANIFEST, REPORT)
     with pytest.raises(AirflowSensorTimeout):
         wait(timeout=0.2, **other)
 

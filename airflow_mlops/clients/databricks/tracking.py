@@ -41,6 +41,9 @@ class DatabricksTracking:
         found = self._mlflow("get_experiment_by_name", _path(name))
         return None if found is None else str(found.experiment_id)
 
+    def experiments(self) -> list[str]:
+        return [str(one.experiment_id) for one in self._mlflow.pages("search_experiments")]
+
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         body = {"experiment_id": experiment_id, "run_name": name, "start_time": _now(), "tags": _pairs(tags)}
         info = self._mlflow.post_once("/runs/create", body)["run"]["info"]

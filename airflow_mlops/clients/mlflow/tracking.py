@@ -50,6 +50,11 @@ class MlflowTracking:
         except NotFound:
             return None
 
+    def experiments(self) -> list[str]:
+        """Ids of all experiments that were not deleted."""
+        found = self._http.search("/experiments/search", {"max_results": 1000}, "experiments")
+        return [str(one["experiment_id"]) for one in found]
+
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         """Start a run; its id and where its artifacts go."""
         body = {"experiment_id": experiment_id, "run_name": name, "start_time": _now(), "tags": _pairs(tags)}

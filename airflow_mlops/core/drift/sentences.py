@@ -200,8 +200,12 @@ def _categories(pair: Pair, new: bool) -> str:
         (jensen_shannon((k, m - k), (j, n - j)), k / m, j / n, name)
         for name, k, j in zip(pair.plan.keys, a.counts, b.counts, strict=True)
     ]
+    if pair.plan.buckets:
+        gains = [one for i, one in enumerate(gains) if i not in pair.rare]
+        if not gains or max(gain for gain, *_ in gains) < 0.1 * jensen_shannon(pair.filled(a), pair.filled(b)):
+            return "the mix of its many values changed"
     rest = jensen_shannon((a.rest, m - a.rest), (b.rest, n - b.rest))
-    if not gains or rest > max(gain for gain, *_ in gains):
+    if not pair.plan.buckets and rest > max((gain for gain, *_ in gains), default=0.0):
         if new:
             return ""
         listed = len(pair.plan.keys)

@@ -14,13 +14,13 @@ from airflow_mlops.core import tags
 from airflow_mlops.core.reproduction import Overrides, window_of
 from airflow_mlops.core.snapshots import Manifest
 from airflow_mlops.core.windows import TrainingWindow, instant
-from airflow_mlops.exceptions import ConfigurationError, SnapshotError
+from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.steps.reproduction.record import PathAt
 from airflow_mlops.steps.reproduction.trust import SourceOf, check_function, declared_source
 from airflow_mlops.steps.snapshots import ingest, prepare
 from airflow_mlops.steps.sources import Source, build_source
 from airflow_mlops.steps.validation.quarantine import split_again
-from airflow_mlops.store.snapshots import Snapshot, open_snapshot
+from airflow_mlops.store.snapshots import Snapshot, find_snapshot, open_snapshot
 
 _DATA_VERSION = re.compile(r"[0-9a-f]{8,64}")
 
@@ -59,15 +59,9 @@ class Sources:
         """Another snapshot by its URI, or by its data version among those beside the recorded one."""
         if not _DATA_VERSION.fullmatch(wanted):
             return _verified(open_snapshot(self.path_at(wanted)))
-        found = [one for one in _beside(recorded) if one.manifest.data_version.startswith(wanted)]
-        if not found:
-            raise SnapshotError(
-                f"No snapshot of {recorded.manifest.name} has data version {wanted}: look below {recorded.path.parent}."
-            )
-        if len({one.manifest.data_version for one in found}) > 1:
-            raise ConfigurationError(f"More than one data version begins with {wanted}: give more of its digits.")
-        # The same rows about several as-ofs, or in several windows.
-        return _verified(max(found, key=lambda one: (instant(one.manifest.as_of), one.manifest.id)))
+        store = recorded.path.parent.parent.parent
+        # The same rows about several as-ofs, or in several windows: the newest.
+        return _verified(find_snapshot(store, recorded.manifest.name, wanted))
 
     def _anew(self, manifest: Manifest, overrides: Overrides, code_version: str) -> Snapshot:
         """The way of a snapshot from its sources once more, at another as-of or in another window."""
@@ -118,12 +112,6 @@ def _no_engine(conn_id: str) -> NoReturn:
 
 def _as_of(manifest: Manifest, overrides: Overrides) -> datetime:
     return instant(overrides.as_of or manifest.as_of)
-
-
-def _beside(recorded: Snapshot) -> list[Snapshot]:
-    """All finished snapshots of the same name."""
-    folders = (folder for folder in recorded.path.parent.iterdir() if (folder / "manifest.json").exists())
-    return [open_snapshot(folder) for folder in folders]
 
 
 def _verified(snapshot: Snapshot) -> Snapshot:

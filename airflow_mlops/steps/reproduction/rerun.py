@@ -117,6 +117,7 @@ def rerun(
         run=replace(run, parent=parent.model.model_id),
         build=build,
         trusted=trusted,
+        sensitive=json.loads(parent.model.facts.get(tags.SENSITIVE, "[]")),
         threads=threads,
         budget=budget,
     )

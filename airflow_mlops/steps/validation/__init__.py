@@ -6,17 +6,20 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.schema import Schema
 from airflow_mlops.core.validation import ExpectationOutcome, Severity, Suite, ValidationReport
 from airflow_mlops.core.validation.quarantine import SHARE, check_share, check_splits, told_split
 from airflow_mlops.core.validation.report import raised
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.reports.validation import validation_page
 from airflow_mlops.steps.budget import CpuBudget
+from airflow_mlops.steps.history import weigh_against_history
 from airflow_mlops.steps.validation.checks import Check, build, great_expectations, told
 from airflow_mlops.steps.validation.checks import data_docs as docs_page
 from airflow_mlops.steps.validation.engines import ENGINES, choose
 from airflow_mlops.steps.validation.quarantine import Split, split
 from airflow_mlops.steps.validation.suites import load_suite
+from airflow_mlops.steps.verdicts import publish_verdict
 from airflow_mlops.store.publish import publish_bytes
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ def validate(
     engine: str = "auto",
     threads: int = 1,
     max_quarantined: float = SHARE,
+    freshness: Any = None,
+    volume: Any = None,
+    schema: Schema | None = None,
     budget: CpuBudget | None = None,
 ) -> ValidationReport:
     """Run a suite over a snapshot and publish the full result and a page; failed data is a verdict, not an error.
@@ -51,6 +57,10 @@ def validate(
         ``auto`` chooses pandas or SQL by the size; the verdicts are the same
     :param threads: of the SQL engine
     :param max_quarantined: the largest share of the rows that checks of severity quarantine may split off; more block
+    :param freshness: weigh the newest event against earlier snapshots, see
+        :func:`~airflow_mlops.steps.history.weigh_against_history`
+    :param volume: weigh the number of rows against them
+    :param schema: the columns and types that the snapshot must have
     """
     if data_docs and sensitive:
         raise ConfigurationError("Data Docs show values of every column: leave data_docs off where some are sensitive.")
@@ -61,6 +71,9 @@ def validate(
     share = check_share(max_quarantined)
     choose(engine, snapshot)
     types = {column["name"]: str(column["type"]) for column in snapshot.manifest.schema}
+    beside = schema.check(snapshot.manifest.schema) if schema else ()
+    with budget("io"):
+        beside += weigh_against_history(store, snapshot, freshness=freshness, volume=volume)
     with budget("imports"):
         great_expectations()
     checks = build(suite, frozenset(types))
@@ -80,7 +93,11 @@ def validate(
         data_version=judged.manifest.data_version,
         as_of=judged.manifest.as_of,
         rows=rows,
-        outcomes=(ExpectationOutcome.of_rows(rows, int(min_rows)), *told_split(outcomes, share, split=bool(parted))),
+        outcomes=(
+            ExpectationOutcome.of_rows(rows, int(min_rows)),
+            *told_split(outcomes, share, split=bool(parted)),
+            *beside,
+        ),
         report_uri=str(folder / "report.html"),
         result_uri=str(folder / "result.json"),
         quarantined=parted.rows if parted else 0,
@@ -91,6 +108,7 @@ def validate(
         _publish(folder, report, suite, found)
         if data_docs:
             publish_bytes(folder / "data_docs.html", docs_page(suite.name, results).encode())
+        publish_verdict(store, snapshot.manifest, report)
     return report
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,16 @@ class Check:
 
 def build(suite: Suite, names: frozenset[str]) -> list[Check]:
     """Build every check of a suite, or say why one cannot be built; ``names`` are the columns of the table."""
-    return [_check(_built(suite, expectation), expectation, names) for expectation in suite.expectations]
+    checks = [_check(_built(suite, expectation), expectation, names) for expectation in suite.expectations]
+    folded = Counter(name.casefold() for name in names)
+    for check in checks:
+        twins = sorted(name for name in check.reads or () if folded[name.casefold()] > 1)
+        if twins and check.core:
+            raise SuiteError(
+                f"Suite {suite.name}: {check.expectation.label}: another column is called {twins[0]!r} but for "
+                "upper and lower case, and Great Expectations takes one for the other: rename it."
+            )
+    return checks
 
 
 def great_expectations() -> Any:

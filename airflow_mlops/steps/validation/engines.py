@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from airflow_mlops.core.validation.routes import Way, way
+from airflow_mlops.core.validation.routes import ROUTES, Way, way
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.steps.validation.checks import Check
 from airflow_mlops.steps.validation.cluster import on_cluster
@@ -50,7 +50,7 @@ def _routed(
     columns = columns_of(snapshot.files)
     if not columns.rows:
         return on_table(snapshot, checks)
-    ways = [way(check.expectation, columns.kinds) if check.core else Way.TABLE for check in checks]
+    ways = [way(check.expectation, columns.kinds, columns.rows) if check.core else Way.TABLE for check in checks]
     results: list[Any] = [None] * len(checks)
 
     def ask(places: Sequence[int], answer: Callable[[list[Check]], list[Any]]) -> None:
@@ -70,7 +70,7 @@ def _routed(
 
 def second(check: Check) -> Way:
     """The way of a check without SQL."""
-    return way(check.expectation, {}) if check.core else Way.TABLE
+    return ROUTES[check.expectation.type].second if check.core and check.expectation.type in ROUTES else Way.TABLE
 
 
 def choose(engine: str, snapshot: Snapshot) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,14 +12,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.names import check_name
+from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.snapshots import (
     DataFile,
     DataVersion,
     Manifest,
     as_scalar,
 )
-from airflow_mlops.exceptions import SnapshotError
+from airflow_mlops.core.windows import instant
+from airflow_mlops.exceptions import ConfigurationError, SnapshotError
 from airflow_mlops.store.publish import is_local
+from airflow_mlops.store.tables import open_pinned
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_mlops.core.windows import Bounds
 
+_DATA_VERSION = re.compile(r"[0-9a-f]{8,64}")
 #: Rows of a Parquet row group.
 ROW_GROUP = 131_072
 #: Temporary folders begin with it, on whatever machine.
@@ -107,7 +113,31 @@ class Snapshot:
     @cached_property
     def files(self) -> list[str]:
         """Local paths of the Parquet files, in order, each checked once against its digest in the manifest."""
+        if self.manifest.pinned:
+            return [str(self._materialized())]
         return [self._checked(file) for file in self.manifest.files]
+
+    def _materialized(self) -> Path:
+        """The rows of a pinned version of a table as a local file, if they are still those of the data version."""
+        import pyarrow.parquet as pq
+
+        facts = self.manifest
+        rows = Slice(
+            instant(facts.as_of), facts.bounds.whole if facts.bounds else None, tuple(facts.source.get("key", ()))
+        )
+        table = open_pinned(facts.pinned or {}, self.path)
+        batches = table.batches(facts.event_time, None if rows.key else rows.bounds)
+        path, version = Path(self._spool.name, "rows.parquet"), DataVersion(table.schema)
+        with pq.ParquetWriter(path, table.schema, compression="lz4") as writer:
+            for batch in sliced(batches, rows, facts.event_time, facts.knowledge_time):
+                version.update(batch)
+                writer.write_batch(batch)
+        if version.hexdigest() != facts.data_version:
+            raise SnapshotError(
+                f"The table of snapshot {self.uri} gives other rows for its version than those that were pinned: "
+                "its files were replaced."
+            )
+        return path
 
     def _checked(self, file: DataFile) -> str:
         source = self.path / file.name
@@ -130,6 +160,30 @@ class Snapshot:
             while chunk := remote.read(1 << 20):
                 copy.write(chunk)
         return local
+
+
+def snapshots_of(store: UPath, name: str) -> list[Snapshot]:
+    """All finished snapshots of a name, the newest as-of first."""
+    root = store / "snapshots" / check_name(name, "snapshot")
+    folders = (folder for folder in root.iterdir() if (folder / "manifest.json").exists()) if root.exists() else ()
+    found = [open_snapshot(folder) for folder in folders]
+    return sorted(found, key=lambda one: (instant(one.manifest.as_of), one.manifest.id), reverse=True)
+
+
+def find_snapshot(store: UPath, name: str, data_version: str) -> Snapshot:
+    """The snapshot of a data version, or of the beginning of one; of several as-ofs the newest.
+
+    :raises SnapshotError: there is none
+    :raises ConfigurationError: more than one data version begins so
+    """
+    if not _DATA_VERSION.fullmatch(data_version):
+        raise ConfigurationError(f"{data_version!r} is not a data version: give 8 to 64 of its hexadecimal digits.")
+    found = [one for one in snapshots_of(store, name) if one.manifest.data_version.startswith(data_version)]
+    if not found:
+        raise SnapshotError(f"No snapshot of {name} has data version {data_version}: look below {store}/snapshots.")
+    if len({one.manifest.data_version for one in found}) > 1:
+        raise ConfigurationError(f"More than one data version begins with {data_version}: give more of its digits.")
+    return found[0]
 
 
 def folder_of(store: UPath, name: str, id_: str) -> UPath:
