@@ -46,7 +46,7 @@ def by_sql(snapshot: Snapshot, checks: Sequence[Check], threads: int = 1) -> lis
             results[place] = result
 
     taken = [place for place, one in enumerate(ways) if one is Way.SQL]
-    ask(taken, lambda some: on_view(columns.files, columns.schema, columns.nulls, some, threads))
+    ask(taken, lambda some: on_view(columns, some, threads))
     for place in taken:
         if results[place] is None:
             ways[place] = second(checks[place])
