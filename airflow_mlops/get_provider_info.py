@@ -95,6 +95,7 @@ def get_provider_info() -> dict[str, Any]:
                         "promotion",
                         "reproduction",
                         "backtest",
+                        "profiles",
                         "drift",
                     )
                 ],

@@ -25,7 +25,7 @@ from airflow_mlops.testing.invariants import check_invariants
 
 DAGS = Path(__file__).parent.parent / "dags"
 SCHEMA = DAGS / "projects" / "project.schema.json"
-FLOWS = ("continuous_training", "reproduce", "backtest")
+FLOWS = ("continuous_training", "reproduce", "backtest", "drift_check")
 PROJECTS = ("arrival_delay", "flight_delays")
 FLIGHTS = "continuous_training__flight_delays"
 REPRODUCE = "reproduce__flight_delays"
@@ -352,3 +352,46 @@ def test_a_date_without_enough_data_behind_it_is_skipped(
     run = run_dag(flights, run_conf={"as_of": "2013-03-01T00:00:00+00:00"})
     assert set(states(run).values()) == {"skipped"}
     assert run.state == "success"
+
+
+def test_the_drift_check_compares_the_last_weeks_with_the_training_of_the_champion(
+    runs: Any,
+    dags: dict[str, DAG],
+    run_dag: Callable[..., Any],
+    states: Callable[..., Any],
+    outputs: Callable[..., Any],
+) -> None:
+    dag = dags["drift_check__flight_delays"]
+    check = dag.get_task("check")
+    assert check.clusters == "date"  # type: ignore[attr-defined]
+    assert check.columns == load_project(DAGS / "projects" / "flight_delays.yaml").training.features  # type: ignore[attr-defined]
+    run = run_dag(dag, run_conf={"as_of": AS_OF})
+    assert states(run) == dict.fromkeys(("ingest_flights", "ingest_weather", "prepare", "check"), "success")
+    found = outputs(run)["check"]
+    assert (found["verdict"], found["as_of"]) == ("drift", AS_OF)
+    assert found["baseline"] == "the training rows of the champion of flight_delays"
+    assert "temp" in {one["column"] for one in found["worst"]}
+    assert found["url"].endswith("/artifacts/drift/drift.html")
+    assert Path(found["report_uri"]).read_text().startswith("<!doctype html>")
+    assert len(json.dumps(found)) < 12_000
+
+
+def test_the_drift_check_stands_alone(
+    dags: dict[str, DAG], run_dag: Callable[..., Any], outputs: Callable[..., Any], tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for name, shift in (("before", 0), ("now", 40)):
+        rows = pa.table({"minutes": [(7 * i) % 101 + shift for i in range(500)], "id": range(500)})
+        pq.write_table(rows, tmp_path / f"{name}.parquet")
+    form = {
+        "baseline": f"{tmp_path}/before.parquet",
+        "current": f"{tmp_path}/n*.parquet",
+        "name": "minutes",
+        "policy": {"ignore": ["id"]},
+        "as_of": AS_OF,
+    }
+    found = outputs(run_dag(dags["drift_check"], run_conf=form))["check"]
+    assert (found["verdict"], found["columns"]) == ("drift", 1)
+    assert found["worst"][0]["sentence"].startswith("minutes: the median rose from 49 to 89")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_mlops.core.drift.policy import DriftPolicy
 from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
@@ -24,6 +26,17 @@ _CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly)|\S+( +\S+){4})$"
 
 def _policy(value: dict[str, Any]) -> dict[str, Any]:
     GatePolicy.from_json(value)
+    return value
+
+
+def _drift(value: dict[str, Any]) -> dict[str, Any]:
+    DriftPolicy.from_json(value)
+    return value
+
+
+def _last(value: str) -> str:
+    if not re.fullmatch(r"([2-9]|[1-9]\d{1,4})[hdw]", value):
+        raise ValueError(f"{value!r} is not a span of two days, hours or weeks and more: write 28d or 48h")
     return value
 
 
@@ -66,13 +79,16 @@ class _Section(BaseModel):
 
 
 class SourceSection(_Section):
-    """Where one snapshot comes from: exactly one of files, sql and callable."""
+    """Where one snapshot comes from: exactly one of files, delta, iceberg, sql and callable."""
 
     files: str | None = Field(None, description="Parquet, CSV or JSON lines: a file, folder or glob, local or at a URI")
     format: Literal["parquet", "csv", "jsonl"] | None = Field(None, description="Of the files, if names do not tell")
     types: dict[str, str] = Field({}, description="Arrow's types of columns of files, such as zip: string")
     columns: list[str] = Field([], description="Columns of the files to take; they may have others then")
     prune: list[str] = Field([], description="Folders that hold the day of event_time, or its year, month and day")
+    delta: str | None = Field(None, description="Delta table, local or at a URI: its version of the as-of is pinned")
+    iceberg: str | None = Field(None, description="Iceberg table in a catalog: its snapshot of the as-of is pinned")
+    catalog: str | None = Field(None, description="Catalog of the Iceberg table, by PyIceberg's configuration")
     sql: str | None = Field(None, description="Query; may use :start, :end and :as_of")
     conn_id: str | None = Field(None, description="Airflow connection of the query")
     callable: str | None = Field(None, description="Import path of a function of start, end and as_of")
@@ -84,13 +100,16 @@ class SourceSection(_Section):
 
     def source(self) -> dict[str, Any]:
         """The argument of IngestSnapshotOperator."""
-        keys = ("files", "format", "types", "columns", "prune", "sql", "conn_id", "callable", "kwargs", "order_by")
+        keys = (
+            "files", "format", "types", "columns", "prune", "delta", "iceberg", "catalog", "sql", "conn_id", "callable",
+            "kwargs", "order_by",
+        )  # fmt: skip
         return {key: getattr(self, key) for key in keys if getattr(self, key)}
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceSection:
-        if sum(kind is not None for kind in (self.files, self.sql, self.callable)) != 1:
-            raise ValueError("name exactly one of files, sql and callable")
+        if sum(kind is not None for kind in (self.files, self.delta, self.iceberg, self.sql, self.callable)) != 1:
+            raise ValueError("name exactly one of files, delta, iceberg, sql and callable")
         return self
 
 
@@ -108,7 +127,9 @@ class ValidationSection(_Section):
     suite: str = Field(description="File of the suite, relative to the project file")
     min_rows: int = Field(1, ge=1)
     sensitive: list[str] = Field([], description="Columns whose values no report may show")
-    engine: Literal["auto", "pandas", "sql"] = Field("auto", description="The verdict is the same; auto goes by size")
+    engine: Literal["auto", "pandas", "sql", "spark"] = Field(
+        "auto", description="The verdict is the same; auto goes by size"
+    )
     max_quarantined: float = Field(
         SHARE, ge=0, le=1, description="Largest share of the rows that severity quarantine may split off; more block"
     )
@@ -152,6 +173,31 @@ class BacktestSection(_Section):
     margin: float | None = Field(default=None, gt=0, description="Smallest gain of the metric that would matter")
 
 
+class DriftSection(_Section):
+    """What the drift check compares with the rows that the champion was trained on."""
+
+    schedule: str = Field(default="0 6 * * 1", pattern=_CRON, description="Cron expression of the checks")
+    last: Annotated[str, AfterValidator(_last)] = Field(
+        default="28d", description="Rows of so long before each check: 28d"
+    )
+    policy: Annotated[dict[str, Any], AfterValidator(_drift)] = Field(
+        default={}, description="Arguments of DriftPolicy"
+    )
+    columns: list[str] | None = Field(default=None, description="Columns to compare; the features if left out")
+    clusters: str | None = Field(
+        default=None, description="Column that says which rows belong together, such as the day"
+    )
+
+    def window(self, timezone: str) -> dict[str, str]:
+        """The rows before a check, as a window whose last hour or day counts as its test.
+
+        >>> DriftSection(last="28d").window("UTC")
+        {'lookback': '27d', 'test': '1d', 'timezone': 'UTC'}
+        """
+        count, unit = int(self.last[:-1]), self.last[-1]
+        return {"lookback": f"{count - 1}{unit}", "test": f"1{unit}", "timezone": timezone}
+
+
 class Project(_Section):
     """One model's project file."""
 
@@ -172,6 +218,7 @@ class Project(_Section):
         "never", description="Whether a backfill may register and promote a model newer than every approved version"
     )
     backtest: BacktestSection = BacktestSection()
+    drift: DriftSection = DriftSection()
 
     @model_validator(mode="after")
     def _gate_reads_what_is_measured(self) -> Project:

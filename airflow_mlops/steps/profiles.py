@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core import tags
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.profiles import Plan, Profile
-from airflow_mlops.exceptions import ProfileError
+from airflow_mlops.exceptions import ConfigurationError, ProfileError
 from airflow_mlops.steps.scan import ParquetScan, TableScan
 from airflow_mlops.store.publish import publish_bytes
 from airflow_mlops.store.snapshots import Snapshot
@@ -34,17 +35,58 @@ def profile_snapshot(
     *,
     columns: Sequence[str] | None = None,
     sensitive: Iterable[str] = (),
+    part: tuple[int, int] = (1, 1),
     threads: int | None = None,
 ) -> Profile:
     """The profile of a snapshot; without a plan it is a reference, and the plan is made of it.
 
     :param columns: the columns of a reference; None for all
     :param sensitive: columns of a reference of which nothing but rows and nulls may be counted
+    :param part: ``(2, 3)`` for the second third of the row groups; the parts merge to the whole
     :raises SnapshotError: a file is not what the manifest says; each is hashed once
     """
     as_of = snapshot.manifest.as_of
-    scan = ParquetScan(snapshot.files, threads)
-    return scan.profile(plan or scan.fit(columns, sensitive, as_of), as_of)
+    if part == (1, 1):
+        scan = ParquetScan(snapshot.files, threads)
+        return scan.profile(plan or scan.fit(columns, sensitive, as_of), as_of)
+    if plan is None:
+        raise ConfigurationError("Profiles of parts need one plan: profile with plan_only first.")
+    return _part(snapshot, plan, part, threads)
+
+
+def plan_snapshot(snapshot: Snapshot, *, columns: Sequence[str] | None = None, sensitive: Iterable[str] = ()) -> Plan:
+    """The plan of a snapshot as a reference, for the profiles of its parts."""
+    return ParquetScan(snapshot.files).fit(columns, sensitive, snapshot.manifest.as_of)
+
+
+def _part(snapshot: Snapshot, plan: Plan, part: tuple[int, int], threads: int | None) -> Profile:
+    """Only the files that hold the part's rows are fetched and hashed."""
+    number, of = part
+    if not 1 <= number <= of:
+        raise ConfigurationError(f"Part {number}/{of} of a profile: count from 1 to {of}.")
+    manifest = snapshot.manifest
+    low, high = (i * manifest.rows // of for i in (number - 1, number))
+    files, first, offset = [], 0, None
+    for file in manifest.files:
+        if first < high and first + file.rows > low:
+            files.append(file)
+            offset = first if offset is None else offset
+        first += file.rows
+    if offset is None:
+        return Profile.empty(plan, manifest.as_of)
+    touched = replace(snapshot, manifest=replace(manifest, files=files))
+    return ParquetScan(touched.files, threads, range(low - offset, high - offset)).profile(plan, manifest.as_of)
+
+
+def merge_profiles(profiles: Iterable[Profile]) -> Profile:
+    """The profile of all these rows, in whatever order they come.
+
+    :raises ProfileError: there is none, or their plans differ
+    """
+    found = list(profiles)
+    if not found:
+        raise ProfileError("There is no profile to merge.")
+    return found[0].merge(*found[1:])
 
 
 def profile_files(

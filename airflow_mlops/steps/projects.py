@@ -46,4 +46,4 @@ def projects_for(flow: str, folder: Path, dag_id: str | None) -> list[Project]:
     if dag_id is None:
         return load_projects(folder)
     wanted, _, only = dag_id.partition("__")
-    return load_projects(folder, only) if wanted == flow else []
+    return load_projects(folder, only) if wanted == flow and only else []

@@ -16,6 +16,7 @@ from airflow_mlops.core.profiles.binning import Workspace
 from airflow_mlops.core.profiles.fitting import ColumnFitter, fitters_of, plan_of
 from airflow_mlops.core.profiles.profiler import assembled, check_columns
 from airflow_mlops.core.profiles.sources import SourceCounter, by_source, instant_of
+from airflow_mlops.core.profiles.values import family_of, logical_type
 from airflow_mlops.exceptions import ProfileError
 
 if TYPE_CHECKING:
@@ -140,9 +141,12 @@ class ParquetScan(Scan):
     """Some Parquet files of one schema, as the rows of one table.
 
     :param threads: columns that are read at a time; None for the cores, up to two
+    :param span: which of the rows; a row group counts whole, where its first row lies
     """
 
-    def __init__(self, paths: Iterable[str | os.PathLike[str]], threads: int | None = None) -> None:
+    def __init__(
+        self, paths: Iterable[str | os.PathLike[str]], threads: int | None = None, span: range | None = None
+    ) -> None:
         import pyarrow.parquet as pq
 
         self.paths = [os.fspath(path) for path in paths]
@@ -150,24 +154,34 @@ class ParquetScan(Scan):
         if not self.paths:
             raise ProfileError("There is no Parquet file to profile.")
         self._metadata: list[pq.FileMetaData] = []
+        self._groups: list[list[int]]
         self._schemas: list[pa.Schema] = []
         for path in self.paths:
             with _named(path):
                 self._metadata.append(pq.read_metadata(path))
                 self._schemas.append(self._metadata[-1].schema.to_arrow_schema())
-        self.rows, self.schema = sum(found.num_rows for found in self._metadata), self._schemas[0]
+        self.schema = self._schemas[0]
+        self._groups, self.rows, first = [], 0, 0
+        for metadata in self._metadata:
+            self._groups.append([])
+            for group in range(metadata.num_row_groups):
+                if span is None or first in span:
+                    self._groups[-1].append(group)
+                    self.rows += metadata.row_group(group).num_rows
+                first += metadata.row_group(group).num_rows
 
     def _check(self, plan: Plan) -> None:
         for schema in self._schemas:
             check_columns(plan, schema.names)
 
     def _column(self, name: str) -> Iterator[pa.Array]:
-        for number in range(len(self.paths)):
-            yield from self._read(number, name, None)
+        for number, groups in enumerate(self._groups):
+            if groups:
+                yield from self._read(number, name, groups)
 
     def _sample(self, name: str) -> Iterator[pa.Array]:
         """The first rows of some row groups."""
-        places = [(n, group) for n, found in enumerate(self._metadata) for group in range(found.num_row_groups)]
+        places = [(number, group) for number, groups in enumerate(self._groups) for group in groups]
         if self.rows > SAMPLE:
             places = sorted(random.Random(_SEED).sample(places, min(_PLACES, len(places))))  # noqa: S311
         left = SAMPLE
@@ -180,12 +194,13 @@ class ParquetScan(Scan):
                 if share <= 0:
                     break
 
-    def _read(self, number: int, name: str, groups: list[int] | None) -> Iterator[pa.Array]:
+    def _read(self, number: int, name: str, groups: list[int]) -> Iterator[pa.Array]:
         import pyarrow.parquet as pq
 
         path, metadata = self.paths[number], self._metadata[number]
         # Text comes as a dictionary: to count codes is cheaper than to read the text.
-        with _named(path), pq.ParquetFile(path, metadata=metadata, read_dictionary=[name], pre_buffer=False) as file:
+        text = [name] if family_of(logical_type(self._schemas[number].field(name).type)) == "text" else None
+        with _named(path), pq.ParquetFile(path, metadata=metadata, read_dictionary=text, pre_buffer=False) as file:
             for batch in file.iter_batches(BATCH, row_groups=groups, columns=[name], use_threads=False):
                 yield batch.column(0)
 

@@ -231,7 +231,7 @@ def test_auto_takes_sql_for_what_is_large(hostile, monkeypatch):
     assert engines.choose("auto", hostile) == "pandas"
     monkeypatch.setattr(engines, "SMALL_ROWS", 5)
     assert engines.choose("auto", hostile) == "sql"
-    with pytest.raises(ConfigurationError, match="Engine 'polars' is unknown: use auto, pandas or sql"):
+    with pytest.raises(ConfigurationError, match="Engine 'polars' is unknown: use auto, pandas, sql, spark"):
         engines.choose("polars", hostile)
 
 

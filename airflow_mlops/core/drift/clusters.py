@@ -8,7 +8,8 @@ measured factor divides chi-square, and K - 1 degrees of freedom of its own turn
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import sqrt
+from math import inf, sqrt
+from typing import NamedTuple
 
 from airflow_mlops.core.drift.folding import folded
 from airflow_mlops.core.drift.statistics import Counts, chi_square
@@ -17,12 +18,22 @@ from airflow_mlops.core.drift.tails import f_sf
 Fold = Callable[[Counts, Counts], list[list[int]]]
 
 
-def design_effect(chunks: Sequence[Counts], fold: Fold | None = None) -> float:
-    """By how much clusters multiply the variance of counts; 1 for independent rows, and never less.
+class Design(NamedTuple):
+    """How clusters change a chi-square: its factor, and in how many independent directions it varies at most."""
 
-    >>> design_effect([[50, 50], [50, 50], [50, 50]])
+    factor: float = 1.0
+    directions: float = inf
+
+
+def design_of(chunks: Sequence[Counts], fold: Fold | None = None) -> Design:
+    """By how much clusters multiply the variance of counts: 1 for independent rows, and never less.
+
+    Where a cluster moves a whole column at once, its bins are few witnesses: as many as the spread of the chunks'
+    chi-squares shows (Satterthwaite 1946).
+
+    >>> design_of([[50, 50], [50, 50], [50, 50]]).factor
     1.0
-    >>> round(design_effect([[70, 30], [30, 70], [50, 50]]), 1)
+    >>> round(design_of([[70, 30], [30, 70], [50, 50]]).factor, 1)
     16.0
     """
     whole = [sum(column) for column in zip(*chunks, strict=True)]
@@ -35,16 +46,23 @@ def design_effect(chunks: Sequence[Counts], fold: Fold | None = None) -> float:
         value, df, _ = chi_square(folded(others, parts), folded(chunk, parts))
         if df > 0:
             found.append(value / df)
-    return max(1.0, sum(found) / len(found)) if found else 1.0
+    if len(found) < 2:
+        return Design()
+    mean = sum(found) / len(found)
+    variance = sum((one - mean) ** 2 for one in found) / (len(found) - 1)
+    return Design(max(1.0, mean), max(1.0, 2 * mean * mean / variance) if variance else inf)
 
 
-def clustered_p(chi2: float, df: int, design: float, chunks: int) -> float:
+def clustered_p(chi2: float, df: int, design: Design, chunks: int) -> float:
     """The p-value of a chi-square whose rows come in clusters.
 
-    >>> round(clustered_p(80.0, 20, 2.0, 10), 4)
+    >>> round(clustered_p(80.0, 20, Design(2.0), 10), 4)
     0.0092
     """
-    return f_sf(chi2 / df / design, df, (chunks - 1) * df) if df > 0 else 1.0
+    if df <= 0:
+        return 1.0
+    directions = min(df, design.directions)
+    return f_sf(chi2 / df / design.factor, directions, (chunks - 1) * directions)
 
 
 def beyond_chunks(value: float, chunks: Sequence[float]) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.core.drift import statistics
-from airflow_mlops.core.drift.clusters import Fold, beyond_chunks, clustered_p, design_effect
+from airflow_mlops.core.drift.clusters import Design, Fold, beyond_chunks, clustered_p, design_of
 from airflow_mlops.core.drift.folding import MEASURED, TESTED, fold_categories, fold_ordered, folded
+from airflow_mlops.core.drift.keys import buckets_of
 from airflow_mlops.core.drift.policy import DriftPolicy
 from airflow_mlops.core.drift.quantiles import spread
 from airflow_mlops.core.drift.tails import binomial_sf, hypergeometric_p, kolmogorov_sf
@@ -66,14 +68,37 @@ class Pair:
 
     def has(self, rows: int) -> bool:
         """Whether both sides have so many values that can be compared."""
-        return min(sum(filled(self.reference)), sum(filled(self.current))) >= rows
+        return (
+            min(sum(self.reference.counts) + self.reference.rest, sum(self.current.counts) + self.current.rest) >= rows
+        )
 
+    @cached_property
+    def rare(self) -> dict[int, int]:
+        """The keys that are counted by their hash, and in which bucket; none where the keys are all of the reference.
 
-def filled(column: ColumnProfile) -> list[int]:
-    """All counts of a column; what lies outside the known keys comes last, by its hash where the reference had such."""
-    if column.kind == "numeric":
-        return list(column.counts)
-    return [*column.counts, *(column.buckets or (column.rest,))]
+        A key of many is one because the reference happened to have it more often than others: by itself it would be
+        less frequent now, without any drift. Only what is far more frequent than the rarest key is a key in any sample.
+        """
+        if not self.plan.buckets:
+            return {}
+        a, b = self.reference.counts, self.current.counts
+        m, n = (max(1, sum(side.counts) + side.rest) for side in (self.reference, self.current))
+        lowest = min(a, default=0)
+        limit = lowest + 6 * sqrt(lowest) + 10
+        rare = [i for i, (k, j) in enumerate(zip(a, b, strict=True)) if (k + j) * m / (m + n) < limit]
+        return dict(zip(rare, buckets_of([self.plan.keys[i] for i in rare], self.plan.buckets), strict=True))
+
+    def filled(self, column: ColumnProfile) -> list[int]:
+        """All counts of a side; what lies outside the keys comes last, by its hash where the reference had such."""
+        if self.plan.kind == "numeric":
+            return list(column.counts)
+        if not self.plan.buckets:
+            return [*column.counts, column.rest]
+        counts, buckets = list(column.counts), list(column.buckets)
+        for i, bucket in self.rare.items():
+            buckets[bucket] += counts[i]
+            counts[i] = 0
+        return [*counts, *buckets]
 
 
 def tests_of(pair: Pair, policy: DriftPolicy) -> list[DriftTest]:
@@ -94,7 +119,7 @@ def measures_of(pair: Pair, policy: DriftPolicy) -> dict[str, float]:
     """
     if not (pair.comparable and pair.has(policy.min_rows)):
         return {}
-    a, b = filled(pair.reference), filled(pair.current)
+    a, b = pair.filled(pair.reference), pair.filled(pair.current)
     parts = _fold(pair)(a, b)
     small_a, small_b = folded(a, parts), folded(b, parts)
     noise = statistics.psi_noise(small_a, small_b)
@@ -118,12 +143,12 @@ def _fold(pair: Pair, most: int = TESTED) -> Fold:
 
 def _shape(pair: Pair) -> DriftTest:
     """Whether the values come from one distribution: chi-square sees its form, Kolmogorov-Smirnov its place."""
-    a, b = filled(pair.reference), filled(pair.current)
+    a, b = pair.filled(pair.reference), pair.filled(pair.current)
     parts = _fold(pair)(a, b)
     found = statistics.chi_square(folded(a, parts), folded(b, parts))
-    design = 1.0
+    design = Design()
     if pair.chunks:
-        design = design_effect([filled(chunk) for chunk in pair.chunks], _fold(pair))
+        design = design_of([pair.filled(chunk) for chunk in pair.chunks], _fold(pair))
         p = clustered_p(found.value, found.df, design, len(pair.chunks))
     elif pair.plan.kind == "numeric":
         distance = statistics.kolmogorov_smirnov(a, b).low
@@ -131,7 +156,7 @@ def _shape(pair: Pair) -> DriftTest:
     else:
         p = found.p
     fine = parts if pair.plan.kind == "numeric" else _fold(pair, MEASURED)(a, b)
-    return DriftTest("shape", p, statistics.effect(folded(a, fine), folded(b, fine), design))
+    return DriftTest("shape", p, statistics.effect(folded(a, fine), folded(b, fine), design.factor))
 
 
 _SHARES: Mapping[What, Callable[[ColumnProfile], int]] = {
@@ -147,13 +172,13 @@ def _shares(pair: Pair, what: What, policy: DriftPolicy) -> DriftTest | None:
     (k, m), (j, n) = ((count(column), column.rows) for column in (pair.reference, pair.current))
     if not k + j:
         return None
-    p, design = hypergeometric_p(k, m, j, n), 1.0
+    p, design = hypergeometric_p(k, m, j, n), Design()
     if pair.chunks:
-        design = design_effect([(count(chunk), chunk.rows - count(chunk)) for chunk in pair.chunks])
+        design = design_of([(count(chunk), chunk.rows - count(chunk)) for chunk in pair.chunks])
         value, df, _ = statistics.chi_square((k, m - k), (j, n - j))
         p = max(p, clustered_p(value, df, design, len(pair.chunks)))
     before, after = k / m, j / n
-    effect = statistics.effect((k, m - k), (j, n - j), design)
+    effect = statistics.effect((k, m - k), (j, n - j), design.factor)
     return DriftTest(what, p, effect, before, after, abs(after - before) >= policy.nulls)
 
 
@@ -162,25 +187,23 @@ def _unseen(pair: Pair, policy: DriftPolicy) -> DriftTest:
 
     Not none: as many rows are expected to be new as the reference had values seen once (Good 1953, after Turing).
     """
-    a, m, n = filled(pair.reference), sum(filled(pair.reference)), sum(filled(pair.current))
-    once, found = a.count(1), _outside(a, pair.current)
+    a, b = pair.filled(pair.reference), pair.filled(pair.current)
+    m, n = sum(a), sum(b)
+    once, found = a.count(1), _outside(a, b)
     expected = once / m
     p = binomial_sf(found, n, min(1.0, (once + 1 + 3 * sqrt(once + 1)) / m))
     if pair.chunks:
-        p = max(p, beyond_chunks(found / n, _unseen_in_chunks(a, pair.chunks)))
+        p = max(p, beyond_chunks(found / n, _unseen_in_chunks(a, [pair.filled(c) for c in pair.chunks])))
     effect = statistics.effect((once, m - once), (found, n - found))
     return DriftTest("unseen", p, effect, expected, found / n, found / n - expected >= policy.unseen)
 
 
-def _outside(known: Sequence[int], column: ColumnProfile) -> int:
-    """Rows of a column whose value (or whose hash) a set of counts does not have."""
-    return sum(count for before, count in zip(known, filled(column), strict=True) if not before)
+def _outside(known: Sequence[int], counts: Sequence[int]) -> int:
+    """Rows whose value (or whose hash) a set of counts does not have."""
+    return sum(count for before, count in zip(known, counts, strict=True) if not before)
 
 
-def _unseen_in_chunks(whole: Sequence[int], chunks: Sequence[ColumnProfile]) -> list[float]:
+def _unseen_in_chunks(whole: Sequence[int], chunks: Sequence[Sequence[int]]) -> list[float]:
     """The share of each chunk that the others do not have."""
-    return [_outside(_others(whole, chunk), chunk) / max(1, sum(filled(chunk))) for chunk in chunks]
-
-
-def _others(whole: Sequence[int], chunk: ColumnProfile) -> list[int]:
-    return [count - mine for count, mine in zip(whole, filled(chunk), strict=True)]
+    others = ([count - mine for count, mine in zip(whole, chunk, strict=True)] for chunk in chunks)
+    return [_outside(rest, chunk) / max(1, sum(chunk)) for rest, chunk in zip(others, chunks, strict=True)]

@@ -30,26 +30,31 @@ def fold_ordered(a: Counts, b: Counts, cuts: Sequence[float] = CUTS, least: int 
     """
     m, n = sum(a), sum(b)
     total, smaller = m + n, min(m, n)
-    parts: list[list[int]] = []
-    open_: list[int] = []
-    seen = held = 0
-    ahead = iter([*(cut * total for cut in cuts), float("inf")])
-    cut = next(ahead)
-    for i, both in enumerate(x + y for x, y in zip(a, b, strict=True)):
-        open_.append(i)
-        seen, held = seen + both, held + both
-        if seen < cut:
-            continue
-        while seen >= cut:
-            cut = next(ahead)
-        if held * smaller >= least * total:
-            parts.append(open_)
-            open_, held = [], 0
-    if held * smaller >= least * total or not parts:
-        parts.append(open_)
-    else:
-        parts[-1] += open_
+    pooled = [x + y for x, y in zip(a, b, strict=True)]
+    ends = _nearest(pooled, [cut * total for cut in cuts])
+    parts: list[list[int]] = [[]]
+    held = 0
+    for i, both in enumerate(pooled):
+        if i in ends and held * smaller >= least * total:
+            parts.append([])
+            held = 0
+        parts[-1].append(i)
+        held += both
+    if len(parts) > 1 and held * smaller < least * total:
+        last = parts.pop()
+        parts[-1] += last
     return parts
+
+
+def _nearest(pooled: Counts, wanted: Sequence[float]) -> set[int]:
+    """Before which bins to cut, so that each cut has the mass before it that is nearest to what is wanted."""
+    found, before, i = set(), 0, 0
+    for mass in wanted:
+        while i < len(pooled) and before + pooled[i] / 2 < mass:
+            before += pooled[i]
+            i += 1
+        found.add(i)
+    return found
 
 
 def fold_categories(

@@ -14,6 +14,7 @@ from airflow_mlops.core.profiles.hashing import hashes
 from airflow_mlops.core.profiles.plan import ColumnPlan
 from airflow_mlops.core.profiles.profile import ColumnProfile
 from airflow_mlops.core.profiles.sketch import SIZE, Sketch
+from airflow_mlops.exceptions import ProfileError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,6 +89,8 @@ class TextCounter(CategoryCounter):
             self.flush()
             self._dictionary, self._seen = coded.dictionary, np.zeros(len(coded.dictionary), "i8")
         if len(codes):
+            if codes.min() < 0 or codes.max() >= len(self._seen):
+                raise ProfileError(f"Column {self.plan.name}: codes beyond its dictionary: the data are damaged.")
             self._seen += np.bincount(codes, minlength=len(self._seen))
         self._waiting += len(codes)
         self.add_rows(len(array), nulls)

@@ -161,7 +161,8 @@ class Profile:
     @classmethod
     def empty(cls, plan: Plan, as_of: str | None = None) -> Profile:
         """The profile of no rows: merging it changes nothing."""
-        return cls(plan, 0, tuple(ColumnProfile.empty(column) for column in plan.columns), as_of)
+        columns = tuple(ColumnProfile.empty(column) for column in plan.columns)
+        return cls(plan, 0, columns, as_of if plan.needs_as_of else None)
 
     def column(self, name: str) -> ColumnProfile:
         """The counts of one column."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Given = str | Mapping[str, Any]
 _SOURCES = frozenset({"files", "sql", "callable"})
+_FILES = (".parquet", ".csv", ".csv.gz", ".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def find_sides(baseline: Given, current: Given, finder: Finder) -> Sides:
     :param baseline: ``{"model": name, "version" or "alias": …}``, a profile, a snapshot or a source
     :param current: a profile, a snapshot or a source
     """
+    baseline, current = plain(baseline), plain(current)
     model = dict(baseline) if isinstance(baseline, Mapping) and "model" in baseline else None
     if model is not None:
         reference, label = _of_model(model, finder)
@@ -101,6 +103,21 @@ def find_sides(baseline: Given, current: Given, finder: Finder) -> Sides:
     )
 
 
+def plain(given: Given) -> Given:
+    """A text by what it looks like: ``models:/NAME/3`` or ``models:/NAME@champion``, rows in files, else as it is.
+
+    >>> plain("models:/churn@champion"), plain("s3://bucket/days/*.parquet")
+    ({'model': 'churn', 'alias': 'champion'}, {'files': 's3://bucket/days/*.parquet'})
+    """
+    if not isinstance(given, str):
+        return given
+    if given.startswith("models:/"):
+        name, version, which = given.removeprefix("models:/").partition("/")
+        name, _, alias = name.partition("@")
+        return {"model": name, "version": which} if version else {"model": name, "alias": alias or "champion"}
+    return {"files": given} if "*" in given or given.endswith(_FILES) else given
+
+
 def _of_model(wanted: Mapping[str, Any], finder: Finder) -> tuple[Profile, str]:
     unknown = set(wanted) - {"model", "version", "alias"}
     if unknown or ("version" in wanted and "alias" in wanted):
@@ -108,7 +125,21 @@ def _of_model(wanted: Mapping[str, Any], finder: Finder) -> tuple[Profile, str]:
     which = str(wanted.get("version") or wanted.get("alias") or "champion")
     label = f"version {which}" if which.isdigit() else f"the {which}"
     name = str(wanted["model"])
-    return baseline_of(finder.client(), name, which), f"the training rows of {label} of {name}"
+    words = f"the training rows of {label} of {name}"
+    registry = finder.client().registry
+    number = int(which) if which.isdigit() else registry.alias(name, which)
+    if number is None or tags.BASELINE in registry.version(name, number).tags:
+        return baseline_of(finder.client(), name, which), words
+    # Trained before baselines were kept: its rows are still there.
+    snapshot, bounds = _training_rows(wanted, finder)
+    wanted_columns = _listed(finder.columns)
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        return _rows(snapshot, bounds, wanted_columns)
+
+    as_of = snapshot.manifest.as_of
+    plan = fit_plan(rows(), columns=wanted_columns, sensitive=finder.sensitive, as_of=as_of)
+    return _counted(plan, rows(), as_of), words
 
 
 def _profile(given: Given, plan: Plan | None, finder: Finder) -> tuple[Profile, str, str]:
@@ -122,13 +153,25 @@ def _profile(given: Given, plan: Plan | None, finder: Finder) -> tuple[Profile, 
             raise ConfigurationError("Drift: rows of a source need an as_of.")
         as_of = finder.as_of
         plan = plan or fit_plan(_batches(source, as_of), columns=_listed(finder.columns), sensitive=finder.sensitive)
-        profiler = Profiler(plan, as_of if plan.needs_as_of else None)
-        for batch in _batches(source, as_of):
-            profiler.update(batch)
-        return profiler.profile(), f"source {source.describe()}", ""
+        return _counted(plan, _batches(source, as_of), as_of), f"source {source.describe()}", ""
     snapshot = finder.read_snapshot(given)
     found = profile_snapshot(snapshot, plan, columns=_listed(finder.columns), sensitive=finder.sensitive)
     return found, f"snapshot {snapshot.uri}", snapshot.manifest.name
+
+
+def _counted(plan: Plan, batches: Iterable[pa.RecordBatch], as_of: datetime | str) -> Profile:
+    profiler = Profiler(plan, as_of if plan.needs_as_of else None)
+    for batch in batches:
+        profiler.update(batch)
+    return profiler.profile()
+
+
+def _rows(snapshot: Snapshot, bounds: Bounds | None, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    """The rows of a snapshot, of some columns, in a window of time or all."""
+    time = snapshot.manifest.event_time
+    wanted = None if columns is None else [*dict.fromkeys([*columns, *([time] if time and bounds else [])])]
+    batches = snapshot.batches(wanted)
+    return sliced(batches, Slice(bounds.end, bounds), time, None) if bounds else batches
 
 
 def _batches(source: Source, as_of: datetime) -> Iterator[pa.RecordBatch]:
@@ -167,13 +210,7 @@ def _as_of(current: Given, finder: Finder) -> str:
 def _chunks(baseline: Given, model: Mapping[str, Any] | None, plan: Plan, finder: Finder) -> tuple[Profile, ...]:
     """The reference's rows again, cut by their clusters: of a model those of its training window."""
     snapshot, bounds = _training_rows(model, finder) if model else (_snapshot(baseline, finder), None)
-    wanted = [*dict.fromkeys([*plan.sources, str(finder.clusters)])]
-    time = snapshot.manifest.event_time
-    if bounds and time:
-        wanted = [*dict.fromkeys([*wanted, time])]
-    batches: Any = snapshot.batches(wanted)
-    if bounds:
-        batches = sliced(batches, Slice(bounds.end, bounds), time, None)
+    batches = _rows(snapshot, bounds, [*dict.fromkeys([*plan.sources, str(finder.clusters)])])
     as_of = snapshot.manifest.as_of if plan.needs_as_of else None
     return tuple(chunked(plan, batches, str(finder.clusters), as_of))
 
