@@ -90,9 +90,7 @@ class TextCounter(CategoryCounter):
             self._dictionary, self._seen = coded.dictionary, np.zeros(len(coded.dictionary), "i8")
         if len(codes):
             if codes.min() < 0 or codes.max() >= len(self._seen):
-                raise ProfileError(
-                    f"Column {self.plan.name}: codes beyond its dictionary: the data are damaged."
-                )
+                raise ProfileError(f"Column {self.plan.name}: codes beyond its dictionary: the data are damaged.")
             self._seen += np.bincount(codes, minlength=len(self._seen))
         self._waiting += len(codes)
         self.add_rows(len(array), nulls)
