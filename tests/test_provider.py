@@ -119,7 +119,7 @@ def test_the_wheel_holds_the_dags_the_projects_and_the_templates() -> None:
         "airflow_mlops/py.typed",
         *(
             f"airflow_mlops/reports/templates/{name}.html.j2"
-            for name in ("base", "backtest", "evaluation", "validation")
+            for name in ("base", "backtest", "drift", "evaluation", "validation")
         ),
     ]
     assert [path for path in needed if not (ROOT / path).is_file()] == []

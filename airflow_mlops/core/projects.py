@@ -79,13 +79,16 @@ class _Section(BaseModel):
 
 
 class SourceSection(_Section):
-    """Where one snapshot comes from: exactly one of files, sql and callable."""
+    """Where one snapshot comes from: exactly one of files, delta, iceberg, sql and callable."""
 
     files: str | None = Field(None, description="Parquet, CSV or JSON lines: a file, folder or glob, local or at a URI")
     format: Literal["parquet", "csv", "jsonl"] | None = Field(None, description="Of the files, if names do not tell")
     types: dict[str, str] = Field({}, description="Arrow's types of columns of files, such as zip: string")
     columns: list[str] = Field([], description="Columns of the files to take; they may have others then")
     prune: list[str] = Field([], description="Folders that hold the day of event_time, or its year, month and day")
+    delta: str | None = Field(None, description="Delta table, local or at a URI: its version of the as-of is pinned")
+    iceberg: str | None = Field(None, description="Iceberg table in a catalog: its snapshot of the as-of is pinned")
+    catalog: str | None = Field(None, description="Catalog of the Iceberg table, by PyIceberg's configuration")
     sql: str | None = Field(None, description="Query; may use :start, :end and :as_of")
     conn_id: str | None = Field(None, description="Airflow connection of the query")
     callable: str | None = Field(None, description="Import path of a function of start, end and as_of")
@@ -97,13 +100,16 @@ class SourceSection(_Section):
 
     def source(self) -> dict[str, Any]:
         """The argument of IngestSnapshotOperator."""
-        keys = ("files", "format", "types", "columns", "prune", "sql", "conn_id", "callable", "kwargs", "order_by")
+        keys = (
+            "files", "format", "types", "columns", "prune", "delta", "iceberg", "catalog", "sql", "conn_id", "callable",
+            "kwargs", "order_by",
+        )  # fmt: skip
         return {key: getattr(self, key) for key in keys if getattr(self, key)}
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceSection:
-        if sum(kind is not None for kind in (self.files, self.sql, self.callable)) != 1:
-            raise ValueError("name exactly one of files, sql and callable")
+        if sum(kind is not None for kind in (self.files, self.delta, self.iceberg, self.sql, self.callable)) != 1:
+            raise ValueError("name exactly one of files, delta, iceberg, sql and callable")
         return self
 
 
@@ -121,7 +127,9 @@ class ValidationSection(_Section):
     suite: str = Field(description="File of the suite, relative to the project file")
     min_rows: int = Field(1, ge=1)
     sensitive: list[str] = Field([], description="Columns whose values no report may show")
-    engine: Literal["auto", "pandas", "sql"] = Field("auto", description="The verdict is the same; auto goes by size")
+    engine: Literal["auto", "pandas", "sql", "spark"] = Field(
+        "auto", description="The verdict is the same; auto goes by size"
+    )
     max_quarantined: float = Field(
         SHARE, ge=0, le=1, description="Largest share of the rows that severity quarantine may split off; more block"
     )

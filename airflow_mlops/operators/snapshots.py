@@ -25,7 +25,8 @@ class IngestSnapshotOperator(MlopsOperator):
     :param source: ``{"files": path}`` (Parquet, CSV or JSON lines; a file, folder or glob; with ``format``, ``types``,
         ``columns`` and ``prune``, see docs/snapshots.md), ``{"sql": query, "conn_id": …, "order_by": [columns]}``
         (the query may use ``:start``, ``:end`` and ``:as_of``), or ``{"callable": import path, "kwargs": {…},
-        "order_by": [columns]}`` (called with ``start``, ``end`` and ``as_of``)
+        "order_by": [columns]}`` (called with ``start``, ``end`` and ``as_of``), ``{"delta": path}`` or ``{"iceberg":
+        table, "catalog": name}`` (the version in force at the as-of is pinned, nothing is copied)
     :param event_time: column with the time of each row; rows at or after the as-of are left out
     :param window: arguments of :class:`~airflow_mlops.core.windows.TrainingWindow`; None for all rows
     :param key: columns that name what a row is about: of the rows of one key the one that became known last, by the

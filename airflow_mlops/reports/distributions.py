@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_mlops.core.drift.quantiles import bounds_of, quantile
@@ -91,7 +92,7 @@ def _categories(reference: ColumnProfile, current: ColumnProfile) -> tuple[list[
     shown, others = rows[:most], rows[most:]
     if all(isinstance(row[0], int) for row in shown) and not others:
         shown.sort(key=lambda row: row[0])
-    told = [(key(name), a, b) for name, a, b in shown]
+    told = [(key(name, reference.plan), a, b) for name, a, b in shown]
     if not reference.plan.buckets and any(side.rest for side in sides):
         told.append(("new", reference.rest, current.rest))
         rest = [0, 0]
@@ -100,8 +101,8 @@ def _categories(reference: ColumnProfile, current: ColumnProfile) -> tuple[list[
     a, b = (sum(row[1 + side] for row in others) + rest[side] for side in (0, 1))
     if not a + b:
         return told, ""
-    listed = "" if any(rest) else f"{len(others):,} "
-    return told, f"{listed}others: {share(a / m)} before, {share(b / n)} now"
+    listed = "others" if any(rest) or not others else f"{len(others):,} {'other' if len(others) == 1 else 'others'}"
+    return told, f"{listed}: {share(a / m)} before, {share(b / n)} now"
 
 
 def _bars(found: list[_Share], reference: ColumnProfile, current: ColumnProfile, note: str = "") -> Picture:
@@ -120,13 +121,20 @@ def _bars(found: list[_Share], reference: ColumnProfile, current: ColumnProfile,
             place=round((i + 0.5) * step, 1),
             before=round(a / highest * room, 1),
             after=round(b / highest * room, 1),
-            label=name if len(name) <= 21 else f"{name[:20]}…",
+            label=_cut(name),
             told=f"{name}: {share(a)} before, {share(b)} now",
         )
         for i, (name, a, b) in enumerate(told)
     ]
     thick = round(min(step * 0.72, 34.0), 1)
     return Picture("lying" if lies else "standing", height=height, bars=bars, thick=thick, note=note)
+
+
+def _cut(text: str) -> str:
+    """A label as wide as there is room; Chinese and Japanese letters take twice that of others."""
+    widths = accumulate(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    kept = sum(width <= 20 for width in widths)
+    return text if kept == len(text) else f"{text[:kept]}…"
 
 
 @dataclass(frozen=True)

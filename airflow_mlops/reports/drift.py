@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from airflow_mlops.core.profiles import Profile
 
 _TONES: Final[Mapping[Severity, str]] = {"large": "bad", "medium": "caution", "small": "plain", "none": "good"}
-_WORDS: Final[Mapping[Severity, str]] = {"large": "large", "medium": "medium", "small": "small", "none": "as before"}
+_SAME: Final = "as before"
+_UNKNOWN: Final = "cannot tell"
+_WORDS: Final[Mapping[Severity, str]] = {"large": "large", "medium": "medium", "small": "small", "none": _SAME}
 _TESTS: Final = {
     "shape": "the values",
     "nulls": "the share of nulls",
@@ -79,8 +81,11 @@ def drift_page(
         text=text,
         facts=[*_facts(report), *facts],
         worst=[column.sentence for column in report.drifted[:3]],
-        changed=[row for row in rows if row.tone != "good"],
-        same=[row for row in rows if row.tone == "good"],
+        sections=[
+            ("What changed, what matters most first", [row for row in rows if row.word not in (_SAME, _UNKNOWN)]),
+            ("Too few values to tell", [row for row in rows if row.word == _UNKNOWN]),
+            ("As before", [row for row in rows if row.word == _SAME]),
+        ],
         names=names,
         note=_note(report),
     )
@@ -138,7 +143,7 @@ def _note(report: DriftReport) -> str:
 
 
 def _row(column: ColumnDrift, picture: Picture | None) -> _Row:
-    word = _WORDS[column.severity] if column.judged else "cannot tell"
+    word = _WORDS[column.severity] if column.judged else _UNKNOWN
     tone = _TONES[column.severity] if column.judged else "plain"
     text = column.sentence.removeprefix(f"{column.name}: ")
     return _Row(
@@ -146,7 +151,7 @@ def _row(column: ColumnDrift, picture: Picture | None) -> _Row:
         word=word,
         name=column.name,
         kind="sensitive" if column.kind == "withheld" else column.kind,
-        effect=f"{column.effect:.3f}" if column.judged and column.tests else "",
+        effect=f"{column.effect:.3f}" if column.severity != "none" else "",
         width=round(min(1.0, column.effect / 0.5) * 100, 1),
         sentence=f"{text[:1].upper()}{text[1:]}",
         weight="" if column.weight is None else f"weight {column.weight * 100:.1f}%",

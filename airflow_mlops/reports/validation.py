@@ -10,7 +10,12 @@ from typing import Any
 from airflow_mlops.core.validation import Expectation, ExpectationOutcome, Severity, Suite, ValidationReport
 from airflow_mlops.reports.page import number, render
 
-_CONSEQUENCE = {Severity.CRITICAL: "blocks", Severity.WARNING: "warns", Severity.INFO: "is noted"}
+_CONSEQUENCE = {
+    Severity.CRITICAL: "blocks",
+    Severity.QUARANTINE: "quarantines the rows",
+    Severity.WARNING: "warns",
+    Severity.INFO: "is noted",
+}
 _COLUMNS = ("column", "column_A", "column_B", "column_list")
 _OPERATORS = {"IN": "in", "NOT_IN": "not in"}
 _EXAMPLES = 5
@@ -41,8 +46,8 @@ def validation_page(report: ValidationReport, suite: Suite, found: Sequence[Mapp
     """
     guard, *rest = report.outcomes
     judged, beside = rest[: len(suite.expectations)], rest[len(suite.expectations) :]
-    rows = [(o, _row(o, None, None)) for o in (guard, *beside)]
-    rows += [(o, _row(o, check, one)) for o, check, one in zip(judged, suite.expectations, found, strict=True)]
+    rows = [(o, _row(report, o, None, None)) for o in (guard, *beside)]
+    rows += [(o, _row(report, o, check, one)) for o, check, one in zip(judged, suite.expectations, found, strict=True)]
     ranks = list(_CONSEQUENCE)
     rows.sort(key=lambda row: (row[0].status == "passed", ranks.index(row[0].severity)))
     tone, headline = _verdict(report)
@@ -62,9 +67,12 @@ def validation_page(report: ValidationReport, suite: Suite, found: Sequence[Mapp
 def _verdict(report: ValidationReport) -> tuple[str, str]:
     if report.success:
         return "good", "The data passes: every check holds."
+    if not report.blocked and report.quarantine_uri:
+        apart = f"{number(report.quarantined)} {'row was' if report.quarantined == 1 else 'rows were'} quarantined"
+        return "caution", f"The data passes without the rows that break it: {apart}."
     if not report.blocked:
         return "caution", "The data passes, with remarks: no check that blocks has failed."
-    blocking = sum(outcome.severity is Severity.CRITICAL for outcome in report.failures)
+    blocking = sum(report.blocks(outcome) for outcome in report.failures)
     return "bad", f"The data is blocked: {blocking} blocking {'check does' if blocking == 1 else 'checks do'} not hold."
 
 
@@ -76,7 +84,19 @@ def _facts(report: ValidationReport) -> list[tuple[str, str]]:
         ("As of", report.as_of),
         ("Snapshot", report.snapshot_uri),
         ("Data version", report.data_version),
+        *_apart(report),
         ("Suite", f"{report.suite}, version {report.suite_version}, digest {report.suite_digest[:16]}"),
+    ]
+
+
+def _apart(report: ValidationReport) -> list[tuple[str, str]]:
+    """Where the rows are that do not go on."""
+    if not report.quarantine_uri:
+        return []
+    return [
+        ("Quarantined rows", number(report.quarantined)),
+        ("Quarantine", report.quarantine_uri),
+        ("Split from", report.split_from),
     ]
 
 
@@ -86,8 +106,13 @@ def _note(found: Sequence[Mapping[str, Any] | None]) -> str:
     return f"{shares} Checks that read a sensitive column, {withheld} here, show no values." if withheld else shares
 
 
-def _row(outcome: ExpectationOutcome, check: Expectation | None, found: Mapping[str, Any] | None) -> _Row:
-    tone = "good" if outcome.status == "passed" else "bad" if outcome.severity is Severity.CRITICAL else "caution"
+def _row(
+    report: ValidationReport,
+    outcome: ExpectationOutcome,
+    check: Expectation | None,
+    found: Mapping[str, Any] | None,
+) -> _Row:
+    tone = "good" if outcome.status == "passed" else "bad" if report.blocks(outcome) else "caution"
     percent = outcome.unexpected_percent
     words = outcome.type.removeprefix("expect_").replace("_", " ").capitalize()
     return _Row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from airflow_mlops.exceptions import ConfigurationError, SnapshotError
 from airflow_mlops.store.snapshots import Snapshot
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from upath import UPath
 
     from airflow_mlops.core.validation import ExpectationOutcome
@@ -64,14 +65,26 @@ def weigh_against_history(
 
 
 def newest_event(snapshot: Snapshot, event_time: str) -> datetime | None:
-    """The greatest value of a column, from the statistics of the files alone; None without any."""
-    found = [value for file in snapshot.manifest.files for value in _maxima(snapshot.path / file.name, event_time)]
+    """The greatest value of a column, from the statistics of the files alone where it has files; None without any."""
+    if snapshot.manifest.pinned:
+        found = list(_greatest(snapshot.batches([event_time])))
+    else:
+        found = [value for file in snapshot.manifest.files for value in _maxima(snapshot.path / file.name, event_time)]
     return max(map(instant, found), default=None)
+
+
+def _greatest(batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
+    """The greatest value of each batch of one column."""
+    import pyarrow.compute as pc
+
+    for batch in batches:
+        value = pc.max(batch.column(0)).as_py()
+        if value is not None:
+            yield value
 
 
 def _maxima(path: UPath, column: str) -> Iterator[Any]:
     """The greatest value of each row group."""
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with path.open("rb") as file:
@@ -82,9 +95,7 @@ def _maxima(path: UPath, column: str) -> Iterator[Any]:
             if statistics is not None and statistics.has_min_max:
                 yield statistics.max
             else:
-                value = pc.max(parquet.read_row_group(group, [column])[column]).as_py()
-                if value is not None:
-                    yield value
+                yield from _greatest(parquet.read_row_group(group, [column]).to_batches())
 
 
 def _snapshots(store: UPath, name: str) -> Sequence[Snapshot]:
@@ -108,7 +119,7 @@ def _opened(folder: UPath) -> Snapshot | None:
 def _lag(snapshot: Snapshot, event_time: str) -> float | None:
     try:
         newest = newest_event(snapshot, snapshot.manifest.event_time or event_time)
-    except OSError:
+    except (OSError, SnapshotError):
         return None
     return None if newest is None else (instant(snapshot.manifest.as_of) - newest) / timedelta(hours=1)
 

@@ -11,8 +11,8 @@ from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
 from airflow_mlops.core.windows import TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData
-from airflow_mlops.steps.sources import Source, as_table, in_order
-from airflow_mlops.store.snapshots import Snapshot, open_snapshot, write_snapshot
+from airflow_mlops.steps.sources import DeltaSource, IcebergSource, Source, as_table, in_order
+from airflow_mlops.store.snapshots import Snapshot, open_snapshot, pin_snapshot, write_snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,8 +55,9 @@ def ingest(
         canonical_json(origin)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"Snapshot {name}: its source cannot be told as JSON: {error}.") from error
-    schema, batches = source.read(rows)
-    return write_snapshot(
+    pinned = source.at(as_of) if isinstance(source, DeltaSource | IcebergSource) else None
+    schema, batches = (pinned or source).read(rows)
+    return (pin_snapshot if pinned else write_snapshot)(
         store,
         _at_least(min_rows, sliced(batches, rows, event_time, knowledge_time), f"{name} at {as_of.date()}"),
         schema,
@@ -70,6 +71,7 @@ def ingest(
             windows=windows.to_json() if windows else None,
             event_time=event_time,
             knowledge_time=knowledge_time,
+            pinned=pinned.pinned if pinned else None,
         ),
     )
 

@@ -84,7 +84,7 @@ def test_schedules(schedule: str) -> None:
         ("timezone", "../../etc/passwd", "timezone: .*is unknown"),
         ("start", "soon", "start: "),
         ("sources", {}, "sources: "),
-        ("sources.rows", {}, "sources.rows: .*exactly one of files, sql and callable"),
+        ("sources.rows", {}, "sources.rows: .*exactly one of files, delta, iceberg, sql and callable"),
         ("sources.rows", {"files": "a", "callable": "b"}, "sources.rows: .*exactly one of"),
         ("sources.rows.min_rows", 0, "sources.rows.min_rows: "),
         ("sources.rows.mni_rows", 5, "sources.rows.mni_rows: Extra inputs"),

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from airflow_mlops.core.validation import Expectation, ExpectationOutcome, Severity, Suite, ValidationReport
+from airflow_mlops.core.validation.routes import Way, too_close, way
 from airflow_mlops.exceptions import SuiteError, ValidationFailed
 
 NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "origin"}}
@@ -220,3 +222,85 @@ def test_too_few_rows_block():
 def test_a_report_survives_json():
     found = report(outcome(), outcome("passed", Severity.INFO, None))
     assert ValidationReport.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_rows_that_should_be_split_off_and_are_not_block():
+    failed = outcome(severity=Severity.QUARANTINE)
+    assert report(failed).blocked
+    assert "quarantined" not in report(failed).summary
+    split = replace(report(failed), quarantined=3, quarantine_uri="store/q", split_from="store/p")
+    assert not split.blocked
+    assert split.summary.startswith("Suite flights passes the data with a remark: 1 of 1 checks do not hold on 10 rows")
+    assert "after 3 were quarantined" in split.summary
+    assert replace(split, outcomes=(outcome("crashed", Severity.QUARANTINE),)).blocked
+    assert ValidationReport.from_json(json.loads(json.dumps(split.to_json()))) == split
+
+
+def test_a_report_written_before_there_was_a_quarantine_is_read():
+    old = report(outcome()).to_json()
+    for key in ("quarantined", "quarantine_uri", "split_from"):
+        del old[key]
+    assert ValidationReport.from_json(old) == report(outcome())
+
+
+WIDE = {"wind": "integer", "temp": "float", "origin": "text", "at": "timestamp", "big": "long", "price": "decimal"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs", "expected"),
+    [
+        ("column_values_to_be_between", {"column": "wind", "min_value": 0}, Way.SQL),
+        ("column_values_to_be_between", {"column": "wind", "min_value": 2**53}, Way.CHUNKS),
+        ("column_values_to_be_between", {"column": "big", "min_value": 0}, Way.CHUNKS),
+        ("column_values_to_be_between", {"column": "at", "min_value": "2013-01-01T00:00:00"}, Way.SQL),
+        ("column_values_to_be_between", {"column": "at", "min_value": "2013-01-01"}, Way.CHUNKS),
+        ("column_values_to_be_between", {"column": "at", "min_value": "2013-01-01T00:00:00+00:00"}, Way.CHUNKS),
+        ("column_values_to_be_between", {"column": "squall", "min_value": 0}, Way.CHUNKS),
+        ("column_values_to_be_in_set", {"column": "origin", "value_set": ["EWR"]}, Way.SQL),
+        ("column_values_to_be_in_set", {"column": "origin", "value_set": ["EWR", None]}, Way.CHUNKS),
+        ("column_values_to_be_in_set", {"column": "wind", "value_set": ["1"]}, Way.CHUNKS),
+        ("column_values_to_be_in_set", {"column": "wind", "value_set": [True]}, Way.CHUNKS),
+        ("column_mean_to_be_between", {"column": "price", "min_value": 0}, Way.COLUMNS),
+        ("column_to_exist", {"column": "wind"}, Way.NAMES),
+        ("wind_on_earth", {}, Way.TABLE),
+    ],
+)
+def test_sql_gets_only_what_no_engine_has_to_convert(kind, kwargs, expected):
+    assert way(Expectation(f"expect_{kind}", kwargs), WIDE, 100) is expected
+
+
+@pytest.mark.parametrize(
+    ("operator", "column", "parameter", "expected"),
+    [
+        ("==", "origin", "EWR", Way.SQL),
+        ("IN", "origin", ["EWR", "JFK"], Way.SQL),
+        (">", "temp", 3.5, Way.SQL),
+        ("!=", "origin", "EWR", Way.CHUNKS),
+        ("NOT_IN", "origin", ["EWR"], Way.CHUNKS),
+        ("==", "origin", 1, Way.CHUNKS),
+        (">", "price", 1, Way.CHUNKS),
+    ],
+)
+def test_a_condition_goes_to_sql_where_a_missing_value_means_the_same(operator, column, parameter, expected):
+    single = {"type": "comparison", "column": {"name": column}, "operator": operator, "parameter": parameter}
+    for condition in (single, {"type": "and", "conditions": [single, single]}):
+        kwargs = {"column": "wind", "min_value": 0, "row_condition": condition}
+        assert way(Expectation("expect_column_values_to_be_between", kwargs), WIDE, 100) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "observed", "rows", "largest", "expected"),
+    [
+        ("mean", 0.3 + 1e-12, 10, 1.0, True),
+        ("mean", 0.31, 10, 1.0, False),
+        ("mean", 0.31, 10, 1e6, True),
+        ("sum", 0.31, 10, 1.0, False),
+        ("sum", 0.31, 10**6, 1.0, True),
+        ("sum", 2.0**60, 10, 2.0**60, True),
+        ("stdev", float("inf"), 10, 1.0, True),
+        ("max", 0.3, 10, 1.0, False),
+    ],
+)
+def test_rounding_decides_nothing(kind, observed, rows, largest, expected):
+    check = Expectation(f"expect_column_{kind}_to_be_between", {"column": "a", "min_value": 0.3})
+    assert too_close(check, observed, rows, largest) is expected

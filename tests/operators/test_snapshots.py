@@ -119,7 +119,7 @@ def test_a_date_with_too_little_behind_it_is_skipped_with_the_reason(
         ({"name": "../../etc"}, "Snapshot name '../../etc' is not allowed"),
         ({"name": "a'; DROP TABLE dag; --"}, "is not allowed"),
         ({"source": {"files": "/nowhere/*.parquet"}}, "No file matches /nowhere/"),
-        ({"source": {}}, "one of files, sql or callable"),
+        ({"source": {}}, "one of files, delta, iceberg, sql, callable"),
         ({"source": {"files": "a", "sql": "b"}}, r"this one has \['files', 'sql'\]"),
         ({"source": {"callable": "a.b", "oder_by": ["c"]}}, "oder_by"),
         ({"source": {"sql": "SELECT 1", "conn_id": "web", "order_by": ["id"]}}, "web is not a SQL database"),

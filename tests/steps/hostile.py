@@ -75,6 +75,7 @@ BOUNDS: list[dict[str, Any]] = [
     {"min_value": 2, "max_value": 6},
     {"min_value": 0},
     {"max_value": 3, "strict_max": True},
+    {"min_value": "2013-01-02T00:00:00", "max_value": "2013-01-06 12:30:00.5"},
     {"min_value": "2013-01-02", "max_value": "2013-01-06"},
     {"min_value": "2013-01-01T00:00:00+00:00", "max_value": "2013-01-07T00:00:00+00:00"},
     {"min_value": 1.8},
@@ -190,7 +191,6 @@ OF_LIST: dict[str, list[dict[str, Any]]] = {
     "compound_columns_to_be_unique": [{}, {"mostly": 0.5}],
     "multicolumn_sum_to_equal": [{"sum_total": 4}],
     "multicolumn_values_to_be_equal": [{}],
-    "multicolumn_values_to_be_unique": [{}],
     "select_column_values_to_be_unique_within_record": [{}],
 }
 IGNORED = {"pair": ("both_values_are_missing", "either_value_is_missing", "neither"),
@@ -220,9 +220,8 @@ def items(columns: tuple[str, ...], most: int | None = None) -> Iterator[dict[st
                 yield _item(kind, column_A=a, column_B=b, **one)
     for kind, options in OF_LIST.items():
         for names in [*(PAIRS if most is None else PAIRS[: 2 * most]), ("whole", "real_nan", "null_real")]:
-            more = {"column": names[0]} if kind == "multicolumn_values_to_be_unique" else {}
             for one in [*options[:most], *({**options[0], "ignore_row_if": word} for word in IGNORED["list"])]:
-                yield _item(kind, column_list=list(names), **one, **more)
+                yield _item(kind, column_list=list(names), **one)
     for kind, options in OF_TABLE.items():
         yield from (_item(kind, **one) for one in options)
     yield {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": "select * from {batch}"}}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
@@ -98,6 +99,14 @@ def test_the_newest_event_of_any_type_of_time(store: UPath, type_: pa.DataType) 
 
     made = ingest(store, name="d", source=CallableSource(dated, ["at"]), as_of=instant("2027-01-01"), event_time="at")
     assert newest_event(made, "at") == FIRST + timedelta(days=3)
+
+
+def test_the_newest_event_of_files_without_statistics(store: UPath) -> None:
+    made = snapshot(store, 3)
+    (file,) = made.manifest.files
+    table = made.table()
+    pq.write_table(table, Path(str(made.path)) / file.name, write_statistics=False, row_group_size=10)
+    assert newest_event(made, "at") == FIRST + timedelta(days=2, hours=23)
 
 
 def test_data_without_a_time_cannot_be_stale(store: UPath) -> None:

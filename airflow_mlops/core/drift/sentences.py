@@ -22,6 +22,7 @@ _STRETCHED = 1.2
 #: A split that tells at least this part of what the best one tells may be said, if its number is rounder.
 _NEARLY = 0.9
 _LONGEST = 40
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -87,22 +88,26 @@ def value(number: float, plan: ColumnPlan) -> str:
         return f"{moment:%Y-%m-%d}" if plan.type == "date" else f"{moment:%Y-%m-%d %H:%M}"
     if plan.derived == "age":
         return f"{number / 86400:,.3g} days"
-    if float(number).is_integer() and abs(number) < 1e15:
+    if abs(number) >= 1e12:
+        return f"{number:.4g}"
+    if float(number).is_integer():
         return f"{int(number):,}"
     if "int" in plan.type:
         return f"{round(number):,}"
     digits = max(0, 2 - round(math.log10(plan.scale)))
     text = f"{number:,.{digits}f}" if digits < 7 else f"{number:.4g}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
     return "0" if text == "-0" else text
 
 
-def key(found: Any) -> str:
-    """A category, cut to a readable length.
+def key(found: Any, plan: ColumnPlan | None = None) -> str:
+    """A category, cut to a readable length; days by their names.
 
     >>> key("AA"), key(""), key(True), key("x" * 50)[-2:]
     ('AA', "'' (empty text)", 'true', 'x…')
     """
+    if plan is not None and plan.derived == "weekday" and found in range(7):
+        return _DAYS[found]
     if found is True or found is False:
         return str(found).lower()
     text = str(found)
@@ -212,13 +217,19 @@ def _categories(pair: Pair, new: bool) -> str:
         return f"the share of values outside the {listed:,} most frequent {shares(a.rest / m, b.rest / n)}"
     if len(gains) == 2:  # of a yes and a no the one that is rarer tells more
         gains.sort(key=lambda one: one[1] + one[2])
-        return f"the share of {key(gains[0][3])} {shares(gains[0][1], gains[0][2])}"
+        return f"the share of {_named(gains[0][3], pair.plan)} {shares(gains[0][1], gains[0][2])}"
     first, *others = sorted(gains, key=lambda one: -one[0])
-    told = f"the share of {key(first[3])} {shares(first[1], first[2])}"
+    told = f"the share of {_named(first[3], pair.plan)} {shares(first[1], first[2])}"
     if len(gains) > 2 and others[0][0] >= 0.25 * first[0]:
         second = others[0]
-        told += f", that of {key(second[3])} {shares(second[1], second[2])}"
+        told += f", that of {_named(second[3], pair.plan)} {shares(second[1], second[2])}"
     return told
+
+
+def _named(found: Any, plan: ColumnPlan) -> str:
+    """A category within a sentence: in quotes, if it could be read as part of it."""
+    text = key(found, plan)
+    return f"'{text}'" if " " in text and not text.startswith("'") else text
 
 
 def _range(column: ColumnProfile) -> str:

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -39,18 +38,24 @@ class Route:
     :param sql: kinds of columns on which both engines agree
     :param splits: whether it tells which rows break it, so that they can be split off
     :param slack: largest difference of the two engines' rounding, as a share of the column's largest absolute value
+    :param from_rows: SQL sorts or groups all rows for it; with fewer rows than this pandas is faster
     """
 
     second: Way
     sql: frozenset[str] = frozenset()
     splits: bool = False
     slack: float | None = None
+    from_rows: int = 0
 
 
+#: Rows of which pandas still holds a column or two in some hundred megabytes.
+_MANY = 10_000_000
 _NUMBERS = frozenset({"integer", "float"})
 _MOMENTS = frozenset({"timestamp"})
 _TEXT = frozenset({"text"})
-_ANY = frozenset({"integer", "float", "text", "timestamp", "boolean", "long", "single", "zoned", "date", "decimal"})
+_ANY = frozenset(
+    {"integer", "float", "text", "timestamp", "boolean", "long", "single", "zoned", "date", "decimal", "nanos"}
+)
 _KEYS = frozenset({"integer", "text", "timestamp"})
 
 _ROW = Route(Way.CHUNKS, splits=True)
@@ -62,7 +67,7 @@ ROUTES: Mapping[str, Route] = {
     # each row alone
     "expect_column_values_to_not_be_null": Route(Way.CHUNKS, _ANY, splits=True),
     "expect_column_values_to_be_null": Route(Way.CHUNKS, _ANY, splits=True),
-    "expect_column_values_to_be_between": Route(Way.CHUNKS, _NUMBERS, splits=True),
+    "expect_column_values_to_be_between": Route(Way.CHUNKS, _NUMBERS | _MOMENTS, splits=True),
     "expect_column_values_to_be_in_set": Route(Way.CHUNKS, _NUMBERS | _TEXT, splits=True),
     "expect_column_values_to_not_be_in_set": Route(Way.CHUNKS, _NUMBERS | _TEXT, splits=True),
     "expect_column_value_lengths_to_be_between": Route(Way.CHUNKS, _TEXT, splits=True),
@@ -81,19 +86,18 @@ ROUTES: Mapping[str, Route] = {
     "expect_multicolumn_sum_to_equal": _ROW,
     "expect_multicolumn_values_to_be_equal": _ROW,
     "expect_select_column_values_to_be_unique_within_record": _ROW,
-    "expect_multicolumn_values_to_be_unique": _ROW,
     # rows that are judged beside the others
-    "expect_column_values_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True),
-    "expect_compound_columns_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True),
+    "expect_column_values_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True, from_rows=_MANY),
+    "expect_compound_columns_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True, from_rows=_MANY),
     "expect_column_values_to_be_increasing": _MAP,
     "expect_column_values_to_be_decreasing": _MAP,
     "expect_column_value_z_scores_to_be_less_than": _MAP,
     "expect_column_values_to_not_be_outliers": _MAP,
     # one figure of a column
-    "expect_column_min_to_be_between": Route(Way.COLUMNS, _NUMBERS),
-    "expect_column_max_to_be_between": Route(Way.COLUMNS, _NUMBERS),
+    "expect_column_min_to_be_between": Route(Way.COLUMNS, _NUMBERS | _MOMENTS),
+    "expect_column_max_to_be_between": Route(Way.COLUMNS, _NUMBERS | _MOMENTS),
     "expect_column_mean_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-7),
-    "expect_column_median_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-12),
+    "expect_column_median_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-12, from_rows=_MANY),
     "expect_column_sum_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-7),
     "expect_column_stdev_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-6),
     "expect_column_quantile_values_to_be_between": _WHOLE,
@@ -129,6 +133,8 @@ ROUTES: Mapping[str, Route] = {
 
 #: Names that no SQL dialect could take for something else.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+#: An instant without a zone; pandas compares no timestamp with a day.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
 #: Beyond it, floats skip whole numbers, and numpy compares as floats.
 EXACT = 2**53
 
@@ -142,7 +148,7 @@ def kind_of(type_: str) -> str:
     if re.fullmatch(r"u?int(8|16|32|64)", type_):
         return "integer"
     if type_.startswith("timestamp"):
-        return "zoned" if "tz=" in type_ else "timestamp"
+        return "zoned" if "tz=" in type_ else "nanos" if "[ns" in type_ else "timestamp"
     if type_.startswith("decimal"):
         return "decimal"
     words = {
@@ -152,17 +158,17 @@ def kind_of(type_: str) -> str:
     return words.get(type_, "other")
 
 
-def way(check: Expectation, kinds: Mapping[str, str]) -> Way:
-    """The way that a check takes through a table, by the kinds of its columns.
+def way(check: Expectation, kinds: Mapping[str, str], rows: int) -> Way:
+    """The way that a check takes through a table, by the kinds of its columns and the number of its rows.
 
     >>> mean = Expectation("expect_column_mean_to_be_between", {"column": "temp", "min_value": 0})
-    >>> way(mean, {"temp": "float"}), way(mean, {"temp": "decimal"})
+    >>> way(mean, {"temp": "float"}, 9), way(mean, {"temp": "decimal"}, 9)
     (<Way.SQL: 'sql'>, <Way.COLUMNS: 'columns'>)
     """
     route = ROUTES.get(check.type)
     if route is None:
         return Way.TABLE
-    return Way.SQL if route.sql and _in_sql(check, route, kinds) else route.second
+    return Way.SQL if route.sql and rows >= route.from_rows and _in_sql(check, route, kinds) else route.second
 
 
 def is_rounded(check: Expectation) -> bool:
@@ -177,6 +183,8 @@ def too_close(check: Expectation, observed: float, rows: int, largest: float) ->
     >>> too_close(mean, 0.1 + 0.2, 3, 0.2), too_close(mean, 0.31, 3, 0.5)
     (True, False)
     """
+    if not is_rounded(check):
+        return False
     slack = (ROUTES[check.type].slack or 0.0) * largest
     if check.type == "expect_column_sum_to_be_between":
         if rows * largest >= 2**62:
@@ -228,5 +236,5 @@ def _fits(value: Any, kind: str) -> bool:
     if kind in _NUMBERS:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < EXACT
     if kind in _MOMENTS:
-        return isinstance(value, date)
+        return isinstance(value, str) and _MOMENT.fullmatch(value) is not None
     return kind == "text" and isinstance(value, str)

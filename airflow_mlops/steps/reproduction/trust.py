@@ -44,7 +44,7 @@ def declared_source(
         source = source_of(declared, event_time)
         if canonical_json(source.describe()) == canonical_json(dict(recorded)):
             return source
-    kind = next((kind for kind in ("files", "sql", "callable") if kind in recorded), "unknown")
+    kind = next((kind for kind in ("files", "delta", "iceberg", "sql", "callable") if kind in recorded), "unknown")
     what = f"a query on connection {recorded.get('connection')}" if kind == "sql" else f"{kind} {recorded.get(kind)}"
     raise UntrustedRecord(f"The record names a source, {what}, which was not read: {_remedy('sources')}")
 

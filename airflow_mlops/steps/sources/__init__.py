@@ -5,5 +5,16 @@ from airflow_mlops.steps.sources.build import build_source
 from airflow_mlops.steps.sources.files import FileSource
 from airflow_mlops.steps.sources.function import CallableSource
 from airflow_mlops.steps.sources.sql import SqlSource
+from airflow_mlops.steps.sources.table import DeltaSource, IcebergSource
 
-__all__ = ["CallableSource", "FileSource", "Source", "SqlSource", "as_table", "build_source", "in_order"]
+__all__ = [
+    "CallableSource",
+    "DeltaSource",
+    "FileSource",
+    "IcebergSource",
+    "Source",
+    "SqlSource",
+    "as_table",
+    "build_source",
+    "in_order",
+]

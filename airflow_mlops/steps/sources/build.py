@@ -10,6 +10,7 @@ from airflow_mlops.steps.sources.base import Source
 from airflow_mlops.steps.sources.files import FileSource
 from airflow_mlops.steps.sources.function import CallableSource
 from airflow_mlops.steps.sources.sql import SqlSource
+from airflow_mlops.steps.sources.table import DeltaSource, IcebergSource
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -25,9 +26,9 @@ def build_source(
 ) -> Source:
     """The source that a plain dict describes.
 
-    :param path_of: what makes a path of the text of ``files``
+    :param path_of: what makes a path of the text of ``files`` or ``delta``
     :param engine_of: what finds the database of a ``conn_id``
-    :raises ConfigurationError: not exactly one of files, sql, callable, or an unknown key
+    :raises ConfigurationError: not exactly one of files, delta, iceberg, sql, callable, or an unknown key
     """
 
     def files(
@@ -41,10 +42,18 @@ def build_source(
     def function(*, callable: str, order_by: Any = (), kwargs: Any = None) -> CallableSource:
         return CallableSource(callable, list(order_by), kwargs or {})
 
-    known: dict[str, Callable[..., Source]] = {"files": files, "sql": sql, "callable": function}
+    def delta(*, delta: str) -> DeltaSource:
+        return DeltaSource(path_of(delta), event_time)
+
+    def iceberg(*, iceberg: str, catalog: str | None = None) -> IcebergSource:
+        return IcebergSource(iceberg, catalog, event_time)
+
+    known: dict[str, Callable[..., Source]] = {
+        "files": files, "delta": delta, "iceberg": iceberg, "sql": sql, "callable": function,
+    }  # fmt: skip
     kinds = [kind for kind in known if kind in spec]
     if len(kinds) != 1:
-        raise ConfigurationError(f"A source names one of files, sql or callable; this one has {sorted(spec)}.")
+        raise ConfigurationError(f"A source names one of {', '.join(known)}; this one has {sorted(spec)}.")
     try:
         return known[kinds[0]](**spec)
     except TypeError as error:

@@ -36,11 +36,9 @@ def on_view(
             None if one is None or _unanswered(one) or _unsure(check, one, connection) else one
             for check, one in zip(checks, results, strict=True)
         ]
-        again = [place for place, one in enumerate(results) if one and one.result.get("unexpected_count")]
-        if again:
-            examples = run(engine, [checks[place] for place in again])
-            for place, one in zip(again, examples, strict=True):
-                results[place] = results[place] if one is None or _unanswered(one) else one
+        for check, one in zip(checks, results, strict=True):
+            if one is not None and one.result.get("unexpected_count"):
+                _add_examples(engine, check, one)
     return results
 
 
@@ -88,9 +86,19 @@ def _engine(connection: duckdb.DuckDBPyConnection) -> Iterator[Any]:
         def get_connection(self) -> Iterator[Any]:
             yield kept
 
-    database = sa.create_engine(
-        "duckdb:///:memory:", creator=lambda: ConnectionWrapper(connection), poolclass=StaticPool
-    )
+    class Connection(ConnectionWrapper):
+        """Without transactions: there a failed query takes all that come after it with it."""
+
+        def begin(self) -> None: ...
+
+        def commit(self) -> None: ...
+
+        def rollback(self) -> None: ...
+
+    database = sa.create_engine("duckdb:///:memory:", creator=lambda: Connection(connection), poolclass=StaticPool)
+    # Those of PostgreSQL are what SQLAlchemy would quote.
+    words = {word for (word,) in connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()}
+    database.dialect.identifier_preparer.reserved_words = words
     try:
         with database.connect() as kept:
             engine = Engine(engine=database)
@@ -124,8 +132,25 @@ def _unsure(check: Check, found: Any, connection: duckdb.DuckDBPyConnection) -> 
 
 
 def _unanswered(result: Any) -> bool:
-    """Whether a check crashed, or counted no rows: SQL's sum of nothing is null."""
-    return raised({"exception_info": result.exception_info}) or result.result.get("unexpected_count", 0) is None
+    """Whether a check crashed, or found nothing to count or to look at: there SQL has null, and pandas a word."""
+    found = result.result or {}
+    return (
+        raised({"exception_info": result.exception_info})
+        or found.get("unexpected_count", 0) is None
+        or (result.expectation_config.type.endswith("_between") and found.get("observed_value", 0) is None)
+    )
+
+
+def _add_examples(engine: Any, check: Check, result: Any) -> None:
+    """The first values that break a check, without counting them again."""
+    from great_expectations.validator.metrics_calculator import MetricsCalculator
+
+    asked = check.built.get_validation_dependencies(engine, {"result_format": "BASIC"})
+    values = [one for one in asked.get_metric_configurations() if one.metric_name.endswith(".unexpected_values")]
+    found, _ = MetricsCalculator(engine).compute_metrics(values, {"result_format": "BASIC"})
+    for one in values:
+        if one.id in found:
+            result.result["partial_unexpected_list"] = found[one.id][:20]
 
 
 def _link(folder: Path, number: int, file: str) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.names import check_name
+from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.snapshots import (
     DataFile,
     DataVersion,
@@ -22,6 +23,7 @@ from airflow_mlops.core.snapshots import (
 from airflow_mlops.core.windows import instant
 from airflow_mlops.exceptions import ConfigurationError, SnapshotError
 from airflow_mlops.store.publish import is_local
+from airflow_mlops.store.tables import open_pinned
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,7 +113,31 @@ class Snapshot:
     @cached_property
     def files(self) -> list[str]:
         """Local paths of the Parquet files, in order, each checked once against its digest in the manifest."""
+        if self.manifest.pinned:
+            return [str(self._materialized())]
         return [self._checked(file) for file in self.manifest.files]
+
+    def _materialized(self) -> Path:
+        """The rows of a pinned version of a table as a local file, if they are still those of the data version."""
+        import pyarrow.parquet as pq
+
+        facts = self.manifest
+        rows = Slice(
+            instant(facts.as_of), facts.bounds.whole if facts.bounds else None, tuple(facts.source.get("key", ()))
+        )
+        table = open_pinned(facts.pinned or {}, self.path)
+        batches = table.batches(facts.event_time, None if rows.key else rows.bounds)
+        path, version = Path(self._spool.name, "rows.parquet"), DataVersion(table.schema)
+        with pq.ParquetWriter(path, table.schema, compression="lz4") as writer:
+            for batch in sliced(batches, rows, facts.event_time, facts.knowledge_time):
+                version.update(batch)
+                writer.write_batch(batch)
+        if version.hexdigest() != facts.data_version:
+            raise SnapshotError(
+                f"The table of snapshot {self.uri} gives other rows for its version than those that were pinned: "
+                "its files were replaced."
+            )
+        return path
 
     def _checked(self, file: DataFile) -> str:
         source = self.path / file.name

@@ -49,6 +49,19 @@ def write_snapshot(store: UPath, batches: Iterable[pa.RecordBatch], schema: pa.S
         return publish_snapshot(store, manifest, Path(spool))
 
 
+def pin_snapshot(store: UPath, batches: Iterable[pa.RecordBatch], schema: pa.Schema, draft: Manifest) -> Snapshot:
+    """Hash the rows of a pinned version of a table, and publish a manifest that names it: nothing is copied."""
+    check_name(draft.name, "snapshot")
+    check_schema(schema, f"Snapshot {draft.name}")
+    version = DataVersion(schema)
+    for batch in batches:
+        version.update(batch)
+    manifest = replace(
+        draft, data_version=version.hexdigest(), rows=version.rows, schema=describe_schema(schema)
+    ).sealed()
+    return publish_snapshot(store, manifest, Path())
+
+
 def publish_snapshot(store: UPath, manifest: Manifest, spool: Path) -> Snapshot:
     """Files first, the manifest last; nothing where the same snapshot is there already."""
     folder = folder_of(store, manifest.name, manifest.id)
