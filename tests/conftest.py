@@ -16,6 +16,8 @@ os.environ.update(
     # Unit-test mode turns Airflow 2's intervals on, which production has off.
     AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS="False",
     AIRFLOW__MLOPS__STORE=os.path.join(_HOME, "store"),
+    # How wide what we print is must not depend on who runs the tests: a person, CI, or a worker of pytest-xdist.
+    COLUMNS="100",
     MLFLOW_DISABLE_TELEMETRY="true",
     OMP_NUM_THREADS="1",
     OPENBLAS_NUM_THREADS="1",
@@ -48,7 +50,10 @@ settings.load_profile("shared machine")
 FAULT_SHARE = float(os.environ.get("AIRFLOW_MLOPS_FAULT_SHARE", "0"))
 #: Chooses the part, and what is random in the tests.
 FAULT_SEED = int(os.environ.get("AIRFLOW_MLOPS_FAULT_SEED") or (random.randrange(10**6) if FAULT_SHARE else 0))
-_FAULTS = pytest.StashKey[dict[str, dict[str, Any]]]()
+#: The workers of one session collect the same tests, so they share what chooses them.
+os.environ["AIRFLOW_MLOPS_FAULT_SEED"] = str(FAULT_SEED)
+#: Of each case of faults: how often it ran, and how often it failed, in all workers.
+_FAULTS: dict[str, dict[str, Any]] = {}
 
 
 def pytest_unconfigure() -> None:
@@ -91,27 +96,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the repetitions of each test of faults (its property ``repetitions``, else one), and those that failed."""
+    """Note on the report of a test of faults which case it is."""
     report = yield
-    marker = item.get_closest_marker("faults")
-    if marker and (report.when == "call" or report.failed):
+    if marker := item.get_closest_marker("faults"):
         chosen = item.callspec.params if hasattr(item, "callspec") else {}
         of = [str(value) for name, value in chosen.items() if name != "fault_round"]
-        case = " ".join([*(marker.args or [item.originalname]), *of])
-        counts = item.config.stash.setdefault(_FAULTS, {})
-        entry = counts.setdefault(case, {"case": case, "repetitions": 0, "violations": 0})
-        entry["repetitions"] += dict(item.user_properties).get("repetitions", 1) if report.when == "call" else 0
-        entry["violations"] += report.failed
+        report.fault = " ".join([*(marker.args or [item.originalname]), *of])
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count the repetitions of each test of faults (its property ``repetitions``, else one), and those that failed."""
+    case = getattr(report, "fault", None)
+    if case and (report.when == "call" or report.failed):
+        entry = _FAULTS.setdefault(case, {"case": case, "repetitions": 0, "violations": 0})
+        entry["repetitions"] += dict(report.user_properties).get("repetitions", 1) if report.when == "call" else 0
+        entry["violations"] += report.failed
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write ``build/test/faults.json``; what another run counted of other cases stays. Once each is no count."""
-    if FAULT_SHARE and (counts := session.config.stash.get(_FAULTS, {})):
+    if FAULT_SHARE and _FAULTS and not hasattr(session.config, "workerinput"):
         path = session.config.rootpath / "build/test/faults.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         before = json.loads(path.read_text()) if path.exists() else []
-        cases = {entry["case"]: entry for entry in before} | counts
+        cases = {entry["case"]: entry for entry in before} | _FAULTS
         path.write_text(json.dumps([cases[case] for case in sorted(cases)], indent=1))
 
 

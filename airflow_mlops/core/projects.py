@@ -127,7 +127,9 @@ class ValidationSection(_Section):
     suite: str = Field(description="File of the suite, relative to the project file")
     min_rows: int = Field(1, ge=1)
     sensitive: list[str] = Field([], description="Columns whose values no report may show")
-    engine: Literal["auto", "pandas", "sql"] = Field("auto", description="The verdict is the same; auto goes by size")
+    engine: Literal["auto", "pandas", "sql", "spark"] = Field(
+        "auto", description="The verdict is the same; auto goes by size"
+    )
     max_quarantined: float = Field(
         SHARE, ge=0, le=1, description="Largest share of the rows that severity quarantine may split off; more block"
     )

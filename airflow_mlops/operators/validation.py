@@ -33,8 +33,8 @@ class ValidateDataOperator(MlopsOperator):
     :param parameters: values for the suite's ``{"$PARAMETER": name}``
     :param sensitive: columns of which no value may be shown, not even in the store's report
     :param data_docs: publish Great Expectations' own page too, which loads scripts and styles from the network
-    :param engine: ``pandas`` loads the columns that the suite needs, ``sql`` loads no table; ``auto`` goes by the size,
-        the verdict is the same
+    :param engine: ``pandas`` loads the columns that the suite needs, ``sql`` no table, ``spark`` is for clusters;
+        ``auto`` is pandas or SQL by the size; the verdict is the same
     :param max_quarantined: largest share of the rows that checks of severity quarantine may split off; more block
     :param freshness: True, or arguments of ``FreshnessPolicy``: block, or warn, if the newest event lies further before
         the as-of than is usual for earlier snapshots of this name; ``max_lag`` needs none

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -406,3 +407,15 @@ def test_data_docs_are_an_option_and_refused_beside_sensitive_columns(run):
     assert "<html" in (folder / "data_docs.html").read_text().lower()
     with pytest.raises(ConfigurationError, match="Data Docs"):
         run(ROWS, data_docs=True, sensitive=["origin"])
+
+
+def test_a_library_that_ends_the_process_at_its_import_is_an_error(tmp_path: Path) -> None:
+    """As pyspark does where its Connect half is missing and the process has no main file: with exit code 0."""
+    library = tmp_path / "great_expectations"
+    library.mkdir()
+    (library / "__init__.py").write_text("raise SystemExit(0)")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    program += "from airflow_mlops.steps.validation.checks import great_expectations; great_expectations()"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("airflow_mlops.exceptions.ConfigurationError: pyspark ended")

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any
 
 from airflow_mlops.core.snapshots import digest
@@ -50,7 +51,7 @@ class SeenFile:
     def folder(self) -> str:
         return self.name.rpartition("/")[0]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Another one once the file is another one."""
         return digest([self.name, self.bytes, self.tag or self.changed])[:10]

@@ -27,7 +27,7 @@ BUCKETS: Final = 4_096
 #: So few different integers are categories.
 FEW: Final = 20
 #: Different texts that are kept while keys are sought.
-_MOST_TEXTS: Final = 1 << 17
+MOST_TEXTS: Final = 1 << 17
 #: Numbers that are kept for edges.
 _MOST_NUMBERS: Final = 1 << 20
 #: Longer texts are no categories.
@@ -118,6 +118,11 @@ class ColumnFitter:
             self._numbers = [Numbers(part.values[::2].copy(), part.divisor, part.wide[::2]) for part in self._numbers]
             self._kept = sum(len(part.values) + len(part.wide) for part in self._numbers)
 
+    def tally(self, values: Sequence[Any], counts: np.ndarray) -> None:
+        """Take in different texts and how often each is there, which another engine has counted."""
+        if self._texts is not None:
+            self._texts.add_rest(values, counts)
+
     def plans(self) -> list[ColumnPlan]:
         """The column's plan, and those of what is derived of it."""
         if self.kind != "numeric":
@@ -184,7 +189,7 @@ class _Texts(TextCounter):
     def add_rest(self, values: Sequence[Any], counts: np.ndarray) -> None:
         for value, count in zip(values, counts.tolist(), strict=True):
             self.lengths[len(value)] += count
-            if value in self.seen or (len(self.seen) < _MOST_TEXTS and len(value) <= _LONGEST_KEY):
+            if value in self.seen or (len(self.seen) < MOST_TEXTS and len(value) <= _LONGEST_KEY):
                 self.seen[value] = self.seen.get(value, 0) + count
             else:
                 self.left_out = True

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from airflow_mlops.core.schema.proposal import BETWEEN, EXISTS, IN_SET, NOT_NULL, is_proposed
+from airflow_mlops.core.schema.ranges import TAIL
 from airflow_mlops.core.validation import Expectation, Suite
 
 Kind = Literal["opened", "added", "dropped", "remark"]
@@ -139,12 +140,15 @@ def _between(old: Expectation, new: Expectation) -> tuple[Expectation, list[tupl
     least, most = seen.get(ends[0], new.kwargs["min_value"]), seen.get(ends[1], new.kwargs["max_value"])
     told: list[tuple[Kind, str]] = []
     bounds: dict[str, Any] = {}
+    most_of_it = f"{_percent(1 - TAIL)} " if ends == ("low", "high") and "low" in seen else ""
     if low is not None and least < low:
         bounds["min_value"] = new.kwargs["min_value"]
-        told.append(("opened", f"down to {_number(least)}, now allowed from {_number(bounds['min_value'])}"))
+        told.append(
+            ("opened", f"{most_of_it}down to {_number(least)}, now allowed from {_number(bounds['min_value'])}")
+        )
     if high is not None and most > high:
         bounds["max_value"] = new.kwargs["max_value"]
-        told.append(("opened", f"up to {_number(most)}, now allowed up to {_number(bounds['max_value'])}"))
+        told.append(("opened", f"{most_of_it}up to {_number(most)}, now allowed up to {_number(bounds['max_value'])}"))
     if not told:
         return old, []
     mostly = min(_mostly(old), _mostly(new))

@@ -3,7 +3,7 @@
 Two rules. A share is allowed to be half as high again, and never less than chance makes of it. A range ends a quarter
 of the body's width beyond the extremes where the data ends abruptly, as bounded numbers do; where it has a tail,
 extremes say nothing of the next sample: it ends a body's width beyond the point where the outermost half percent
-begins, and holds for most values.
+begins, and holds for most values. What was never negative is not negative by nature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CHANCE: Final = 4.5
 _STEPS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, *(i / 20 for i in range(2, 20)))
 #: The body lies between these shares of the values, a tail begins at the outer ones.
 _BODY: Final = (0.1, 0.9)
-_TAIL: Final = 0.005
+TAIL: Final = 0.005
 #: An end is abrupt if the extreme is no further from the body than this part of the body's width.
 _ABRUPT: Final = 0.25
 #: Fewer values tell no tail from an abrupt end.
@@ -80,13 +80,13 @@ def range_of(column: ColumnProfile) -> Range | None:
     sure = column.finite >= _FEW
     abrupt_low = sure and not column.negative_infinities and body[0] - lowest <= _ABRUPT * width
     abrupt_high = sure and not column.positive_infinities and highest - body[1] <= _ABRUPT * width
-    low = lowest if abrupt_low else max(left(_TAIL), lowest)
-    high = highest if abrupt_high else min(reached(1 - _TAIL), highest)
+    low = lowest if abrupt_low else max(left(TAIL), lowest)
+    high = highest if abrupt_high else min(reached(1 - TAIL), highest)
     outside = 0 if abrupt_low else _up_to(column, below, low)
     outside += 0 if abrupt_high else total - _up_to(column, below, high)
     minimum = low - (_ABRUPT if abrupt_low else 1) * width
-    if abrupt_low and lowest >= 0:
-        minimum = max(minimum, 0)  # what was never negative and ends at once is not negative by nature
+    if sure and lowest >= 0:
+        minimum = max(minimum, 0)
     maximum = high + (_ABRUPT if abrupt_high else 1) * width
     share = 0.0 if abrupt_low and abrupt_high else max(allowed_share(outside, total), 0.02)
     if share >= 0.5:

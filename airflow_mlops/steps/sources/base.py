@@ -44,13 +44,15 @@ class OpenFile(Protocol):
 
 
 def as_table(value: Any, what: str) -> pa.Table:
-    """An Arrow table from what people return: a table, a reader, batches, or a pandas DataFrame."""
+    """An Arrow table from what people return: a table, a reader, batches, or a DataFrame of pandas or Spark."""
     import pyarrow as pa
 
     if isinstance(value, pa.Table):
         return value
     if isinstance(value, pa.RecordBatchReader):
         return value.read_all()
+    if hasattr(value, "toArrow"):
+        return value.toArrow()
     if hasattr(value, "__dataframe__") or hasattr(value, "iloc"):
         return pa.Table.from_pandas(value, preserve_index=False)
     if isinstance(value, Iterable):

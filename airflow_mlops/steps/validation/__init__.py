@@ -53,8 +53,8 @@ def validate(
     :param parameters: values for the suite's ``{"$PARAMETER": name}``
     :param sensitive: columns of which no value may be shown anywhere, not even in the store's report
     :param data_docs: publish Great Expectations' own page too, which loads scripts and styles from the network
-    :param engine: ``pandas`` loads what the checks need, ``sql`` does not, ``auto`` chooses by the size; the verdicts
-        are the same
+    :param engine: ``pandas`` loads what the checks need, ``sql`` does not, ``spark`` asks the session's cluster,
+        ``auto`` chooses pandas or SQL by the size; the verdicts are the same
     :param threads: of the SQL engine
     :param max_quarantined: the largest share of the rows that checks of severity quarantine may split off; more block
     :param freshness: weigh the newest event against earlier snapshots, see

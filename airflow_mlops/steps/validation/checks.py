@@ -13,7 +13,7 @@ from typing import Any
 from airflow_mlops.core.validation import Expectation, Severity, Suite
 from airflow_mlops.core.validation.report import raised
 from airflow_mlops.core.validation.suite import mentions
-from airflow_mlops.exceptions import SuiteError
+from airflow_mlops.exceptions import ConfigurationError, SuiteError
 
 #: All that may be told of a check on a sensitive column.
 _COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")
@@ -53,7 +53,14 @@ def build(suite: Suite, names: frozenset[str]) -> list[Check]:
 def great_expectations() -> Any:
     """The library, silent: its import alone logs two hundred lines, and what it says of a crash may quote values."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    import great_expectations as gx
+    try:
+        import great_expectations as gx
+    except SystemExit as error:
+        # A task whose process ends this way would be green, and nothing checked.
+        raise ConfigurationError(
+            "pyspark ended the import of Great Expectations, because it is installed without its Connect half: "
+            "install pyspark[connect] (airflow-mlops[spark] has it), or remove pyspark."
+        ) from error
 
     # The one module that sets a level of its own, at import.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.CRITICAL)

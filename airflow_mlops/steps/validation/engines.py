@@ -1,4 +1,4 @@
-"""Who answers the checks: Great Expectations on pandas, or on SQL with a second way where SQL would say otherwise.
+"""Who answers the checks: Great Expectations on pandas, or on SQL or Spark with a second way where these differ.
 
 An engine is a function of a snapshot and of checks; it gives Great Expectations' own result for each of them, in their
 order, or None where there is none.
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from airflow_mlops.core.validation.routes import ROUTES, Way, way
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.steps.validation.checks import Check
+from airflow_mlops.steps.validation.cluster import on_cluster
 from airflow_mlops.steps.validation.columns import Columns, columns_of
 from airflow_mlops.steps.validation.frames import in_chunks, on_columns, on_names, on_table
 from airflow_mlops.steps.validation.sql import on_view
@@ -35,6 +36,17 @@ def by_pandas(snapshot: Snapshot, checks: Sequence[Check], threads: int = 1) -> 
 
 def by_sql(snapshot: Snapshot, checks: Sequence[Check], threads: int = 1) -> list[Any]:
     """Each check its own way, with the verdict that pandas would give."""
+    return _routed(snapshot, checks, lambda c, some: on_view(c.files, c.schema, c.nulls, some, threads))
+
+
+def by_spark(snapshot: Snapshot, checks: Sequence[Check], threads: int = 1) -> list[Any]:
+    """The same with Spark in SQL's place: for data of a cluster's size, which it does not answer sooner."""
+    return _routed(snapshot, checks, lambda c, some: on_cluster(c.files, c.kinds, c.nulls, some))
+
+
+def _routed(
+    snapshot: Snapshot, checks: Sequence[Check], by_query: Callable[[Columns, list[Check]], list[Any]]
+) -> list[Any]:
     columns = columns_of(snapshot.files)
     if not columns.rows:
         return on_table(snapshot, checks)
@@ -46,7 +58,7 @@ def by_sql(snapshot: Snapshot, checks: Sequence[Check], threads: int = 1) -> lis
             results[place] = result
 
     taken = [place for place, one in enumerate(ways) if one is Way.SQL]
-    ask(taken, lambda some: on_view(columns.files, columns.schema, columns.nulls, some, threads))
+    ask(taken, lambda some: by_query(columns, some))
     for place in taken:
         if results[place] is None:
             ways[place] = second(checks[place])
@@ -81,4 +93,4 @@ def _seconds(snapshot: Snapshot, columns: Columns) -> Mapping[Way, Callable[[lis
     }
 
 
-ENGINES: Mapping[str, Engine] = {"pandas": by_pandas, "sql": by_sql}
+ENGINES: Mapping[str, Engine] = {"pandas": by_pandas, "sql": by_sql, "spark": by_spark}
