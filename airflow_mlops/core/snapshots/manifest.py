@@ -73,6 +73,8 @@ class Manifest:
             manifest = cls(**{**data, "files": [DataFile(**file) for file in data["files"]]})
         except (KeyError, TypeError) as error:
             raise SnapshotError(f"This is not a snapshot's manifest: {error}.") from error
+        if any("/" in str(file.name) or "\\" in str(file.name) for file in manifest.files):
+            raise SnapshotError("This manifest names files that do not lie beside it.")
         if manifest.sealed().id != manifest.id:
             raise SnapshotError(f"The manifest of snapshot {manifest.id[:12]} was changed after it was written.")
         return manifest

@@ -102,7 +102,7 @@ class CsvFile(_TextFile):
                 # One thread: else the library does not tell the line.
                 read_options=csv.ReadOptions(block_size=SAMPLE, use_threads=False),
                 parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-                convert_options=csv.ConvertOptions(column_types=types or self._types),
+                convert_options=csv.ConvertOptions(column_types=types),
             )
         except ValueError as error:
             raise self._complaint(error) from None

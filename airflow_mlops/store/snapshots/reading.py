@@ -201,12 +201,14 @@ def changed_at(path: UPath) -> float:
 def open_snapshot(uri: UPath) -> Snapshot:
     """A published snapshot; one without a manifest was never finished and does not exist."""
     try:
-        text = (uri / "manifest.json").read_text()
+        text = (uri / "manifest.json").read_bytes()
     except FileNotFoundError as error:
         raise SnapshotError(f"There is no snapshot at {uri}: it was never finished, or the store has moved.") from error
     try:
         return Snapshot(uri, Manifest.from_json(json.loads(text)))
-    except json.JSONDecodeError as error:
+    except SnapshotError:
+        raise
+    except ValueError as error:  # no JSON, or no text
         raise SnapshotError(f"The manifest of {uri} is not JSON: {error}.") from error
 
 
