@@ -82,7 +82,8 @@ def test_profiles_files_and_snapshots_say_the_same(
     now = save_profile(store, profile_snapshot(july, base.plan), "weather")
     (tmp_path / "days").mkdir()
     pq.write_table(july.table(), tmp_path / "days" / "july.parquet")
-    sides = [july.uri, now, {"profile_uri": now}, {"files": f"{tmp_path}/days"}, f"{tmp_path}/days/july.parquet"]
+    told = {"profile_uri": now, "name": "weather", "snapshot_uri": july.uri}
+    sides = [july.uri, now, told, {"files": f"{tmp_path}/days"}, f"{tmp_path}/days/july.parquet"]
     found = [check(uri, side, name="weather", as_of=JULY) for side in sides]
     assert len({json.dumps([one["summary"], one["worst"], one["profile_uri"]]) for one in found}) == 1
 

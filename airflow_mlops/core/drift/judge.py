@@ -116,7 +116,7 @@ def _column(pair: Pair, tests: list[DriftTest], policy: DriftPolicy, weight: flo
         severity=severity,
         judged=measured or bool(changes) or not pair.comparable,
         effect=max((test.effect for test in changes), default=shape),
-        sentence=sentence_of(pair, changes, certain, policy.min_rows),
+        sentence=sentence_of(pair, changes, certain, policy.min_rows, bool(pair.chunks) and shape >= policy.small),
         weight=weight,
         tests=tuple(tests),
         measures=measures_of(pair, policy) if measured else {},

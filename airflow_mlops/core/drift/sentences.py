@@ -26,8 +26,14 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def sentence_of(pair: Pair, changes: Sequence[DriftTest], certain: Sequence[DriftTest], min_rows: int) -> str:
-    """The changes, the strongest first; ``certain`` are those beyond chance, however small."""
+def sentence_of(
+    pair: Pair, changes: Sequence[DriftTest], certain: Sequence[DriftTest], min_rows: int, varies: bool = False
+) -> str:
+    """The changes, the strongest first.
+
+    :param certain: those beyond chance, however small
+    :param varies: whether both sides differ, but so do the reference's own clusters
+    """
     name = pair.plan.name
     if changes:
         told = [text for test in changes if (text := _told(pair, test, new=any(t.what == "unseen" for t in changes)))]
@@ -43,6 +49,8 @@ def sentence_of(pair: Pair, changes: Sequence[DriftTest], certain: Sequence[Drif
         return (
             f"{name}: too few values to compare, {before:,} in the reference and {now:,} now; {min_rows:,} are needed"
         )
+    if varies and not certain:
+        return f"{name}: differs no more than the reference's own clusters do"
     return f"{name}: {'changed too little to matter' if certain else 'as before'}"
 
 

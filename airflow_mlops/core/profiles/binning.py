@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import numpy as np
 
-#: Numbers that are worked on at once: with what is made of them they fit into a second-level cache.
-BLOCK: Final = 1 << 14
+#: Numbers that are worked on at once: with what is made of them they fit into a megabyte of second-level cache.
+BLOCK: Final = 1 << 15
 #: Cells of a scale, of a table of floats, and of one of integers.
 CELLS_PER_SCALE: Final = 1 << 12
 _FLOAT_CELLS: Final = 1 << 17

@@ -72,8 +72,7 @@ class NumericCounter(Counter):
         if 0 not in self._bins:
             self._bins[0] = FloatBins(self.plan.edges, self.plan.center, self.plan.scale)
         bins: FloatBins = self._bins[0]
-        cells = np.subtract(bits, bins.zero, out=self.space.cells[: len(block)])
-        bins.add(block, cells, self.space)
+        bins.add(block, np.subtract(bits, bins.zero, out=bits), self.space)
 
     def _without_specials(self, block: np.ndarray) -> np.ndarray:
         import numpy as np

@@ -35,6 +35,7 @@ class SourceCounter:
         self.space = space
         self.as_of = as_of
         self.counters = [self._counter(plan) for plan in self.plans]
+        self._type: pa.DataType | None = None
         self._length = next((c for c in self.counters if c.plan.derived == "length"), None)
         if isinstance(self.counters[0], TextCounter) and isinstance(self._length, NumericCounter):
             self.counters[0].length = self._length
@@ -45,7 +46,9 @@ class SourceCounter:
         :raises ProfileError: its type is not one that the plan can count
         """
         own = self.counters[0]
-        check_type(own.plan, array.type)
+        if self._type is None or self._type != array.type:
+            check_type(own.plan, array.type)
+            self._type = array.type
         if isinstance(own, TextCounter | BooleanCounter):
             own.update(array)
             return

@@ -88,7 +88,7 @@ ROUTES: Mapping[str, Route] = {
     "expect_select_column_values_to_be_unique_within_record": _ROW,
     # rows that are judged beside the others
     "expect_column_values_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True, from_rows=_MANY),
-    "expect_compound_columns_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True, from_rows=_MANY),
+    "expect_compound_columns_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True),
     "expect_column_values_to_be_increasing": _MAP,
     "expect_column_values_to_be_decreasing": _MAP,
     "expect_column_value_z_scores_to_be_less_than": _MAP,
@@ -97,7 +97,7 @@ ROUTES: Mapping[str, Route] = {
     "expect_column_min_to_be_between": Route(Way.COLUMNS, _NUMBERS | _MOMENTS),
     "expect_column_max_to_be_between": Route(Way.COLUMNS, _NUMBERS | _MOMENTS),
     "expect_column_mean_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-7),
-    "expect_column_median_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-12, from_rows=_MANY),
+    "expect_column_median_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-12),
     "expect_column_sum_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-7),
     "expect_column_stdev_to_be_between": Route(Way.COLUMNS, _NUMBERS, slack=1e-6),
     "expect_column_quantile_values_to_be_between": _WHOLE,

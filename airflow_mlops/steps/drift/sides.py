@@ -81,9 +81,6 @@ def find_sides(baseline: Given, current: Given, finder: Finder) -> Sides:
         reference, label, name = _profile(baseline, None, finder)
     if _is_profile(current):
         found, now, current_name = _profile(current, None, finder)
-        if reference.plan.digest != found.plan.digest:
-            # Where only the columns differ, those that both have the same way can be compared.
-            found = narrowed(found, None, finder.ignore)
     else:
         # What is ignored need not be there.
         reference = narrowed(reference, finder.columns, finder.ignore)
@@ -146,7 +143,8 @@ def _profile(given: Given, plan: Plan | None, finder: Finder) -> tuple[Profile, 
     """A profile, what it is in words, and its name."""
     if _is_profile(given):
         uri = str(given["profile_uri"]) if isinstance(given, Mapping) else given
-        return load_profile(finder.path_of(uri)), f"profile {uri}", ""
+        name = str(given.get("name", "")) if isinstance(given, Mapping) else ""
+        return load_profile(finder.path_of(uri)), f"profile {uri}", name
     if isinstance(given, Mapping) and _SOURCES & set(given):
         source = finder.read_source(given)
         if finder.as_of is None:
@@ -187,13 +185,18 @@ def _is_profile(given: Given) -> bool:
     return "profile_uri" in given if isinstance(given, Mapping) else given.endswith(".json")
 
 
-def _is_snapshot(given: Given) -> bool:
-    return not (_is_profile(given) or (isinstance(given, Mapping) and {*_SOURCES, "model"} & set(given)))
+def _snapshot(given: Given, finder: Finder) -> Snapshot | None:
+    """The snapshot that a side is, or that a profile task says it was made of."""
+    if isinstance(given, Mapping) and given.get("snapshot_uri"):
+        return finder.read_snapshot(str(given["snapshot_uri"]))
+    if _is_profile(given) or (isinstance(given, Mapping) and {*_SOURCES, "model"} & set(given)):
+        return None
+    return finder.read_snapshot(given)
 
 
 def _event_times(sides: list[Given], finder: Finder) -> set[str]:
-    found = {finder.read_snapshot(given).manifest.event_time for given in sides if _is_snapshot(given)}
-    return {name for name in found if name}
+    found = (_snapshot(given, finder) for given in sides)
+    return {snapshot.manifest.event_time for snapshot in found if snapshot and snapshot.manifest.event_time}
 
 
 def _ages(plan: Plan, event_times: Collection[str]) -> list[str]:
@@ -202,23 +205,23 @@ def _ages(plan: Plan, event_times: Collection[str]) -> list[str]:
 
 
 def _as_of(current: Given, finder: Finder) -> str:
-    if not _is_snapshot(current):
-        return finder.as_of.isoformat() if finder.as_of else ""
-    return str(finder.read_snapshot(current).manifest.as_of)
+    if (snapshot := _snapshot(current, finder)) is not None:
+        return snapshot.manifest.as_of
+    return finder.as_of.isoformat() if finder.as_of else ""
 
 
 def _chunks(baseline: Given, model: Mapping[str, Any] | None, plan: Plan, finder: Finder) -> tuple[Profile, ...]:
     """The reference's rows again, cut by their clusters: of a model those of its training window."""
-    snapshot, bounds = _training_rows(model, finder) if model else (_snapshot(baseline, finder), None)
+    snapshot, bounds = _training_rows(model, finder) if model else (_rows_of(baseline, finder), None)
     batches = _rows(snapshot, bounds, [*dict.fromkeys([*plan.sources, str(finder.clusters)])])
     as_of = snapshot.manifest.as_of if plan.needs_as_of else None
     return tuple(chunked(plan, batches, str(finder.clusters), as_of))
 
 
-def _snapshot(baseline: Given, finder: Finder) -> Snapshot:
-    if not _is_snapshot(baseline):
+def _rows_of(baseline: Given, finder: Finder) -> Snapshot:
+    if (snapshot := _snapshot(baseline, finder)) is None:
         raise ConfigurationError("Drift: clusters need the reference's rows: give a snapshot or a model as baseline.")
-    return finder.read_snapshot(baseline)
+    return snapshot
 
 
 def _training_rows(model: Mapping[str, Any], finder: Finder) -> tuple[Snapshot, Bounds | None]:

@@ -35,9 +35,11 @@ def on_columns(snapshot: Snapshot, checks: Sequence[Check], result_format: Any =
     names = [column["name"] for column in snapshot.manifest.schema]
     for places in sharing.values():
         group = [checks[place] for place in places]
-        frame = snapshot.table(_needed(group, names)).to_pandas()
-        for place, result in zip(places, run(engine_on(frame), group, result_format), strict=True):
+        engine = engine_on(snapshot.table(_needed(group, names)).to_pandas(self_destruct=True, split_blocks=True))
+        for place, result in zip(places, run(engine, group, result_format), strict=True):
             results[place] = result
+        del engine
+        _release()
     return results
 
 
@@ -55,7 +57,7 @@ def in_chunks(snapshot: Snapshot, checks: Sequence[Check], nulls: Mapping[str, b
         return []
     sums: dict[Any, Any] = {}
     crashed: dict[int, Any] = {}
-    engine = None
+    engine = frame = None
     for _, frame in chunks(snapshot, checks, nulls):
         engine = engine_on(frame)
         waiting = [place for place in range(len(checks)) if place not in crashed]
@@ -63,7 +65,10 @@ def in_chunks(snapshot: Snapshot, checks: Sequence[Check], nulls: Mapping[str, b
         for place in (waiting[number] for number in lost):
             # Asked again alone, for the words of its error.
             crashed[place] = run(engine, [checks[place]], "BASIC")[0]
-    return [crashed.get(place) or _judged(check, sums, engine) for place, check in enumerate(checks)]
+    results = [crashed.get(place) or _judged(check, sums, engine) for place, check in enumerate(checks)]
+    del engine, frame
+    _release()
+    return results
 
 
 def chunks(
@@ -93,6 +98,16 @@ def engine_on(frame: pd.DataFrame) -> Any:
     engine = PandasExecutionEngine()
     engine.load_batch_data("rows", PandasBatchData(execution_engine=engine, dataframe=frame))
     return engine
+
+
+def _release() -> None:
+    """Give memory back before the next columns come: Great Expectations' engines are rings of references."""
+    import gc
+
+    import pyarrow as pa
+
+    gc.collect()
+    pa.default_memory_pool().release_unused()
 
 
 def _needed(checks: Sequence[Check], names: list[str]) -> list[str] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.validation.report import raised
 from airflow_mlops.core.validation.routes import is_rounded, kind_of, too_close
 from airflow_mlops.steps.validation.checks import Check, run
+from airflow_mlops.steps.validation.columns import Columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,19 +23,17 @@ MEMORY = "400MB"
 _VIEW = "snapshot"
 
 
-def on_view(
-    files: Sequence[str], schema: pa.Schema, nulls: Mapping[str, bool], checks: Sequence[Check], threads: int = 1
-) -> list[Any]:
+def on_view(columns: Columns, checks: Sequence[Check], threads: int = 1) -> list[Any]:
     """What the SQL engine says of each check; None where it does not answer, or too close to a bound to trust it."""
     if not checks:
         return []
     wanted = frozenset[str]().union(*(check.reads or () for check in checks))
-    columns = [field for field in schema if field.name in wanted] or [schema.field(0)]
-    with _database(files, columns, nulls, threads) as connection, _engine(connection) as engine:
+    shown = [field for field in columns.schema if field.name in wanted] or [columns.schema.field(0)]
+    with _database(columns, shown, threads) as connection, _engine(connection) as engine:
         # Counts first: examples are looked for only where something was found.
         results = run(engine, checks, {"result_format": "SUMMARY", "partial_unexpected_count": 0})
         results = [
-            None if one is None or _unanswered(one) or _unsure(check, one, connection) else one
+            None if one is None or _unanswered(one) or _unsure(check, one, columns) else one
             for check, one in zip(checks, results, strict=True)
         ]
         for check, one in zip(checks, results, strict=True):
@@ -43,14 +43,12 @@ def on_view(
 
 
 @contextmanager
-def _database(
-    files: Sequence[str], columns: Sequence[pa.Field], nulls: Mapping[str, bool], threads: int
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def _database(columns: Columns, shown: Sequence[pa.Field], threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory whose only table is a view of the files; it can reach nothing else."""
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="mlops-duckdb-") as folder:
-        links = [str(_link(Path(folder), number, file)) for number, file in enumerate(files)]
+        links = [str(_link(Path(folder), number, file)) for number, file in enumerate(columns.files)]
         connection = duckdb.connect(
             ":memory:",
             config={
@@ -63,8 +61,8 @@ def _database(
             },
         )
         try:
-            shown = ", ".join(_shown(field, nulls.get(field.name, False)) for field in columns)
-            connection.execute(f"CREATE VIEW {_VIEW} AS SELECT {shown} FROM read_parquet({_literal(links)})")  # noqa: S608
+            listed = ", ".join(_shown(field, columns.nulls[field.name]) for field in shown)
+            connection.execute(f"CREATE VIEW {_VIEW} AS SELECT {listed} FROM read_parquet({_literal(links)})")  # noqa: S608
             yield connection
         finally:
             connection.close()
@@ -118,17 +116,13 @@ def _shown(field: pa.Field, nulls: bool) -> str:
     return name
 
 
-def _unsure(check: Check, found: Any, connection: duckdb.DuckDBPyConnection) -> bool:
+def _unsure(check: Check, found: Any, columns: Columns) -> bool:
     """Whether the two engines' rounding could put a result on two sides of a bound."""
-    observed = (found.result or {}).get("observed_value")
     if not is_rounded(check.expectation):
         return False
-    if observed is None:
-        return True
-    name = _quoted(check.expectation.columns[0])
-    query = f"SELECT count({name}), max(abs(CAST({name} AS DOUBLE))) FROM {_VIEW}"  # noqa: S608
-    rows, largest = connection.execute(query).fetchone() or (0, 0)
-    return too_close(check.expectation, float(observed), int(rows), float(largest or 0))
+    observed = (found.result or {}).get("observed_value")
+    largest = columns.largest.get(check.expectation.columns[0], math.inf)
+    return observed is None or too_close(check.expectation, float(observed), columns.rows, largest)
 
 
 def _unanswered(result: Any) -> bool:
