@@ -66,6 +66,8 @@ def _part(snapshot: Snapshot, plan: Plan, part: tuple[int, int], threads: int | 
         raise ConfigurationError(f"Part {number}/{of} of a profile: count from 1 to {of}.")
     manifest = snapshot.manifest
     low, high = (i * manifest.rows // of for i in (number - 1, number))
+    if manifest.pinned:
+        return ParquetScan(snapshot.files, threads, range(low, high)).profile(plan, manifest.as_of)
     files, first, offset = [], 0, None
     for file in manifest.files:
         if first < high and first + file.rows > low:

@@ -90,7 +90,7 @@ def test_a_watcher_tells_each_partition_once_over_a_restart(stack: Stack) -> Non
     land(stack, "1")
     (stack.landing / "day=2").mkdir()
     (stack.landing / "day=2" / "a.csv").write_text("half")
-    assert wait_for(lambda: told(stack)) == [["day=1/a.csv"]]
+    assert wait_for(lambda: told(stack), 240) == [["day=1/a.csv"]]
     events = stack.airflow.api.get("/assets/events")["asset_events"]
     assert [event["extra"]["payload"]["count"] for event in events] == [1]
     key = "select value from asset_state_store"
@@ -100,7 +100,7 @@ def test_a_watcher_tells_each_partition_once_over_a_restart(stack: Stack) -> Non
     triggerer.kill()
     triggerer.start()
     land(stack, "3")
-    assert wait_for(lambda: told(stack)[1:]) == [["day=3/a.csv"]]
+    assert wait_for(lambda: told(stack)[1:], 240) == [["day=3/a.csv"]]
     assert len(stack.airflow.api.get("/assets/events")["asset_events"]) == 2
 
 
@@ -113,7 +113,7 @@ def test_a_sensor_takes_the_rows_above_its_watermark(stack: Stack) -> None:
                 connection.execute(sa.text(f"insert into sales values ({number}, '2026-11-0{number} 06:00+01')"))
 
     def found(run_id: str) -> dict[str, Any]:
-        assert api.wait("sales", run_id)["state"] == "success"
+        assert api.wait("sales", run_id, 240)["state"] == "success"
         return {column: api.xcom("sales", run_id, column) for column in ("id", "at")}
 
     with stack.engine.begin() as connection:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 from upath import UPath
 
 from airflow_mlops.clients.mlflow import MlflowClient
@@ -33,6 +34,8 @@ from airflow_mlops.steps.profiles import (
     save_profile,
 )
 from airflow_mlops.steps.registry import register
+from airflow_mlops.steps.snapshots import ingest
+from airflow_mlops.steps.sources import DeltaSource
 from airflow_mlops.steps.training import train
 from airflow_mlops.store.snapshots import Snapshot, write_snapshot
 
@@ -158,6 +161,16 @@ def test_parts_of_a_snapshot_merge_to_its_profile(
     parts = [profile_snapshot(made, whole.plan, part=(i, of)) for i in range(1, of + 1)]
     assert merge_profiles(parts) == whole
     assert max(part.rows for part in parts) < ROWS / of + 700
+
+
+def test_parts_of_a_pinned_table_merge_to_its_profile(store: UPath, tmp_path: Path, table: pa.Table) -> None:
+    for half in (table.slice(0, 7000), table.slice(7000)):
+        write_deltalake(str(tmp_path / "delta"), half.select(["x", "word"]), mode="append")
+    made = ingest(store, name="rows", source=DeltaSource(UPath(tmp_path / "delta")), as_of=datetime.now(UTC))
+    assert made.manifest.pinned
+    whole = profile_snapshot(made)
+    assert whole.rows == ROWS
+    assert merge_profiles([profile_snapshot(made, whole.plan, part=(i, 2)) for i in (2, 1)]) == whole
 
 
 def test_parts_need_a_plan_and_must_be_there(snapshot: Callable[[pa.Table], Snapshot], table: pa.Table) -> None:
