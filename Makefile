@@ -51,9 +51,13 @@ check: setup ## check format, style, types and the lock file
 docs: setup ## run the examples in README and docs
 	.venv/bin/python -m pytest --doctest-glob="*.md" --ignore=docs/examples README.md docs
 
-bench: setup ## measure imports, fits at once, and a year of retrains against a plain loop (ROUNDS=3)
+bench: setup ## measure all there is to measure, in hours; the peers are installed for it (ROUNDS=3)
 	.venv/bin/python bench/imports.py
 	.venv/bin/python bench/fits.py
+	.venv/bin/python bench/snapshots.py --rounds $(ROUNDS)
+	.venv/bin/python bench/validation.py --rounds $(ROUNDS)
+	.venv/bin/python bench/detection.py
+	.venv/bin/python bench/drift.py --rounds $(ROUNDS)
 	.venv/bin/python bench/backfill.py --rounds $(ROUNDS)
 
 clean: ## remove everything that make made

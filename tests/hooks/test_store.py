@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -114,6 +115,21 @@ def test_files_of_a_bucket_by_name_folder_and_glob(bucket: str, tmp_path: Path) 
     assert read(f"{bucket}/raw/0.parquet").manifest.rows == 15
     with pytest.raises(SnapshotError, match="No file matches s3://my_s3@"):
         read(f"{bucket}/raw/*.csv")
+
+
+def test_text_files_and_hive_folders_of_a_bucket(bucket: str, tmp_path: Path) -> None:
+    for number in range(2):
+        lines = f"day,x\n2026-03-0{number + 1}T00:00:00Z,{number}\n"
+        (object_path(f"{bucket}/csv/shop={number}") / "a.csv.gz").write_bytes(gzip.compress(lines.encode()))
+        (object_path(f"{bucket}/lines/shop={number}") / "a.jsonl").write_text(f'{{"x": {number}, "note": null}}\n')
+    store, as_of = object_path(str(tmp_path)), instant("2026-03-28")
+    source = FileSource(object_path(f"{bucket}/csv"), "day", types={"day": "timestamp[us, tz=UTC]", "shop": "string"})
+    assert ingest(store, name="csv", source=source, as_of=as_of, event_time="day").table()["shop"].to_pylist() == [
+        "0",
+        "1",
+    ]
+    found = ingest(store, name="lines", source=FileSource(object_path(f"{bucket}/lines")), as_of=as_of).table()
+    assert found.to_pydict() == {"x": [0, 1], "note": [None, None], "shop": [0, 1]}
 
 
 @pytest.mark.parametrize(("uri", "complaint"), [("nosuch://x", "nosuch://x' is not a path that this Airflow reaches")])
