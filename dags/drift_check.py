@@ -45,6 +45,9 @@ if ASKED in (None, "drift_check"):
                 description="Of the check: where its reports lie, and what a sensor waits for",
             ),
             "columns": Param(None, type=["null", "array"], title="Columns", description="To compare. Empty: all"),
+            "sensitive": Param(
+                None, type=["null", "array"], title="Sensitive", description="Columns of which no value may be counted"
+            ),
             "clusters": Param(
                 None,
                 type=["null", "string"],
@@ -66,6 +69,7 @@ if ASKED in (None, "drift_check"):
             current="{{ params.current }}",
             name="{{ params.name }}",
             columns="{{ params.columns }}",
+            sensitive="{{ params.sensitive }}",
             clusters="{{ params.clusters }}",
             policy="{{ params.policy }}",
             as_of="{{ params.as_of }}",
@@ -116,6 +120,7 @@ for project in projects_for("drift_check", Path(__file__).parent / "projects", A
             current=prepared.output,
             name=project.name,
             columns=project.drift.columns or project.training.features,
+            sensitive=project.validation.sensitive,
             clusters=project.drift.clusters,
             policy=project.drift.policy,
         )

@@ -60,7 +60,7 @@ KIN = {pa.int64(): pa.float64(), pa.int32(): pa.float64(), pa.float64(): pa.floa
 def tables(draw: st.DrawFn) -> tuple[pa.RecordBatch, pa.RecordBatch, list[int]]:
     """A reference, other rows, and where these are cut into parts."""
     types = draw(st.lists(st.sampled_from(list(TYPES)), min_size=1, max_size=3))
-    reference, rows = draw(st.integers(0, 40)), draw(st.integers(0, 40))
+    reference, rows = draw(st.integers(0, 24)), draw(st.integers(0, 24))
     batches = []
     for size in (reference, rows):
         columns = [draw(st.lists(st.none() | TYPES[type_], min_size=size, max_size=size)) for type_ in types]
