@@ -8,14 +8,20 @@ import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
+from airflow_mlops import links
 from airflow_mlops.get_provider_info import get_provider_info
-from airflow_mlops.links import BacktestReportLink, MlflowModelVersionLink, MlflowRunLink
+from airflow_mlops.links import BacktestReportLink, DriftReportLink, MlflowModelVersionLink, MlflowRunLink
 from airflow_mlops.operators.registry import RegisterModelOperator
 
 
 @pytest.mark.parametrize(
     ("link", "attribute"),
-    [(MlflowRunLink(), "run_url"), (MlflowModelVersionLink(), "version_url"), (BacktestReportLink(), "report_url")],
+    [
+        (MlflowRunLink(), "run_url"),
+        (MlflowModelVersionLink(), "version_url"),
+        (BacktestReportLink(), "report_url"),
+        (DriftReportLink(), "report_url"),
+    ],
 )
 def test_a_link_is_what_the_operator_found_and_nothing_before(link: MlflowRunLink, attribute: str) -> None:
     assert link.get_link(SimpleNamespace(**{attribute: "http://mlflow/x"}), ti_key=None) == "http://mlflow/x"  # type: ignore[arg-type]
@@ -32,4 +38,6 @@ def test_the_webserver_finds_the_address_in_the_xcom_that_the_worker_wrote() -> 
 
 def test_every_link_is_announced() -> None:
     announced = {name.rsplit(".", 1)[-1] for name in get_provider_info()["extra-links"]}
-    assert announced == {kind.__name__ for kind in (MlflowRunLink, MlflowModelVersionLink, BacktestReportLink)}
+    ours = {name for name, kind in vars(links).items() if getattr(kind, "__module__", "") == links.__name__}
+    assert announced == {name for name in ours if name.endswith("Link")}
+    assert "MlflowRunLink" in announced

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from upath import UPath
 
+from airflow_mlops.clients.mlflow import MlflowClient
 from airflow_mlops.core.windows import instant
 from airflow_mlops.steps.snapshots import Snapshot, ingest
 from airflow_mlops.steps.sources import CallableSource
@@ -38,7 +39,10 @@ def test_snapshots_are_listed_found_and_verified(call: Callable[..., Reply], sto
     assert "is not what its manifest says" in call("snapshots", "rows", "--store", str(store), "--verify").err
 
 
-def test_garbage_is_shown_and_removed_only_when_asked(call: Callable[..., Reply], store: UPath, old: Snapshot) -> None:
+def test_garbage_is_shown_and_removed_only_when_asked(
+    call: Callable[..., Reply], store: UPath, old: Snapshot, client: MlflowClient, model_name: str
+) -> None:
+    client.registry.ensure_model(f"another's {model_name}")  # whose name is none of ours
     refused = call("gc", "--store", str(store))
     assert (refused.code, "is it the store's server" in refused.err) == (1, True)
     shown = call("gc", "--store", str(store), "--orphans")

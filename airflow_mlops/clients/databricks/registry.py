@@ -54,7 +54,8 @@ class DatabricksRegistry:
         Unity Catalog neither filters by tags nor tells them in a search, so each version is read by itself.
         """
         try:
-            listed = list(self._mlflow.pages("search_model_versions", filter_string=f"name = '{name}'"))
+            quote = '"' if "'" in name else "'"
+            listed = list(self._mlflow.pages("search_model_versions", filter_string=f"name = {quote}{name}{quote}"))
         except NotFound:
             return []
         found = (self.version(name, int(each.version)) for each in listed if each.status == "READY")

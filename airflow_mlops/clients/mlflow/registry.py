@@ -57,7 +57,11 @@ class MlflowRegistry:
         return _version(self._http.get("/model-versions/get", name=name, version=str(version))["model_version"])
 
     def versions(self, name: str, with_tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
-        wanted = [f"name = '{name}'", *(f"tags.`{key}` = '{value}'" for key, value in (with_tags or {}).items())]
+        quote = '"' if "'" in name else "'"  # a name of another's may hold one
+        wanted = [
+            f"name = {quote}{name}{quote}",
+            *(f"tags.`{key}` = '{value}'" for key, value in (with_tags or {}).items()),
+        ]
         found = self._pages("/model-versions/search", "model_versions", filter=" AND ".join(wanted), max_results=1000)
         return sorted((_version(each) for each in found), key=lambda v: v.version)
 
