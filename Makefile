@@ -34,7 +34,7 @@ up: setup ## start PostgreSQL, MLflow and Airflow, print URLs and login, stay un
 	@.venv/bin/python -m demo.up
 
 test: setup ## run the tests (JOBS=2 at once)
-	.venv/bin/python -m pytest -m "not integration" -n $(JOBS) --dist worksteal
+	.venv/bin/python -m pytest -m "not integration" -n $(JOBS) --dist loadfile
 
 integration: setup .venv/.spark ## run the tests against real servers, and a tenth of the faults
 	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults"

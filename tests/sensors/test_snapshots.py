@@ -122,20 +122,21 @@ def test_what_no_patience_helps(arguments: dict[str, Any], complaint: str, defer
 
 def test_a_bucket_behind_a_connection(wait: Callable[..., Any], moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # A connection of its own: file systems are cached by its name, and another module's bucket is gone by now.
     login = {"login": "some", "password": "s3cret", "extra": {"endpoint_url": moto, "region_name": "us-east-1"}}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_S3", json.dumps({"conn_type": "aws", **login}))
+    monkeypatch.setenv("AIRFLOW_CONN_LANDING_S3", json.dumps({"conn_type": "aws", **login}))
     keys = {"aws_access_key_id": "some", "aws_secret_access_key": "s3cret", "region_name": "us-east-1"}
     client, bucket = boto3.client("s3", endpoint_url=moto, **keys), f"bucket-{os.urandom(4).hex()}"
     client.create_bucket(Bucket=bucket)
     client.put_object(Bucket=bucket, Key="landing/d=1/a.csv", Body=b"12345")
-    source = {"files": f"s3://my_s3@{bucket}/landing"}
+    source = {"files": f"s3://landing_s3@{bucket}/landing"}
     with pytest.raises(AirflowSensorTimeout):
         wait(source, marker="_SUCCESS", timeout=0.3)
     client.put_object(Bucket=bucket, Key="landing/d=1/_SUCCESS")
     found = wait(source, marker="_SUCCESS")
     assert (found["source"], found["names"], found["bytes"]) == (source["files"], ["d=1/a.csv"], 5)
     with pytest.raises(AirflowSensorTimeout):
-        wait({"files": f"s3://my_s3@{bucket}/nothing/here"}, settle=0, timeout=0.3)
+        wait({"files": f"s3://landing_s3@{bucket}/nothing/here"}, settle=0, timeout=0.3)
 
 
 def test_it_survives_serialisation_with_its_templates() -> None:

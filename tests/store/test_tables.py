@@ -166,7 +166,7 @@ def test_a_table_in_a_bucket(moto: str, monkeypatch: pytest.MonkeyPatch, how: st
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     keys = {"login": "some", "password": "s3cret", "extra": {"endpoint_url": moto, "region_name": "us-east-1"}}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_S3", json.dumps({"conn_type": "aws", **keys}))
+    monkeypatch.setenv("AIRFLOW_CONN_TABLES_S3", json.dumps({"conn_type": "aws", **keys}))
     known = {"aws_access_key_id": "some", "aws_secret_access_key": "s3cret"}
     bucket = f"bucket-{os.urandom(4).hex()}"
     boto3.client("s3", endpoint_url=moto, region_name="us-east-1", **known).create_bucket(Bucket=bucket)
@@ -176,7 +176,7 @@ def test_a_table_in_a_bucket(moto: str, monkeypatch: pytest.MonkeyPatch, how: st
     }  # fmt: skip
     write_deltalake(f"s3://{bucket}/days", days(0), storage_options=options)
     if how == "connection":
-        store, table = store_path(f"s3://my_s3@{bucket}/mlops"), object_path(f"s3://my_s3@{bucket}/days")
+        store, table = store_path(f"s3://tables_s3@{bucket}/mlops"), object_path(f"s3://tables_s3@{bucket}/days")
     else:
         store = UPath(f"s3://{bucket}/mlops", key="some", secret="s3cret", endpoint_url=moto)
         table = store.parent / "days"
