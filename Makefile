@@ -33,8 +33,8 @@ demo: setup ## run the main job in a real Airflow and MLflow, print what came ou
 up: setup ## start PostgreSQL, MLflow and Airflow, print URLs and login, stay until Ctrl-C
 	@.venv/bin/python -m demo.up
 
-test: setup ## run the tests (JOBS=2 at once)
-	.venv/bin/python -m pytest -m "not integration" -n $(JOBS) --dist loadfile
+test: setup ## run the tests (JOBS=2 at once), and a tenth of the faults on SQLite
+	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "not integration" -n $(JOBS) --dist loadfile
 
 integration: setup .venv/.spark ## run the tests against real servers, and a tenth of the faults
 	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults"
