@@ -15,6 +15,8 @@
     │   ├── ValidationFailed        the data broke a blocking expectation
     │   ├── DriftFound              the data differ from the baseline by more than the policy allows
     │   ├── TrainingError           the estimator refused its parameters or its data
+    │   ├── PredictionError         a model refused rows, or its answer cannot be used
+    │   ├── DeploymentError         a version was not taken by its target, or does not fit what stands there
     │   └── RegistryError           MLflow refused the request
     │       └── NotFound
     └── SecurityError               refuse, never retry
@@ -79,6 +81,14 @@ class DriftFound(DataError):
 
 class TrainingError(DataError):
     """The estimator refused its parameters or its data."""
+
+
+class PredictionError(DataError):
+    """A model refused rows that fit its signature, or gave what is no answer."""
+
+
+class DeploymentError(DataError):
+    """A target did not take a version, or the version does not fit what is asked of it."""
 
 
 class RegistryError(DataError):

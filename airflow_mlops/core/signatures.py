@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from airflow_mlops.core.training import TrainingSpec
@@ -15,6 +16,19 @@ _MLFLOW_TYPES: Final = {
     "date": "datetime", "string": "string", "large_string": "string", "dictionary": "string",
 }  # fmt: skip
 _EXAMPLES: Final = {"boolean": False, "string": "a", "datetime": "2000-01-01T00:00:00"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a model takes.
+
+    :param type: MLflow's word for it
+    :param required: whether a value may not be missing
+    """
+
+    name: str
+    type: str
+    required: bool = True
 
 
 def output_type(schema: Iterable[Mapping[str, Any]], spec: TrainingSpec) -> str:
@@ -34,13 +48,16 @@ def _mlflow_type(arrow: str) -> str | None:
     return next((kind for prefix, kind in _MLFLOW_TYPES.items() if arrow.startswith(prefix)), None)
 
 
-def signature_columns(schema: Iterable[Mapping[str, Any]], features: list[str]) -> list[tuple[str, str]]:
-    """Name and MLflow type of each feature, from the snapshot's schema: never from the rows.
+def signature_columns(
+    schema: Iterable[Mapping[str, Any]], features: list[str], missing: Container[str] = ()
+) -> list[Column]:
+    """What the model takes, by the snapshot's schema: never by a look at values.
 
-    Whole numbers become ``double``: a scoring request with a missing value is legal, and no integer can be missing.
+    A feature that was never missing in training is required. Whole numbers become ``double``: no integer can be
+    missing, and what pandas makes of one that was is a float.
 
-    >>> signature_columns([{"name": "a", "type": "int64"}, {"name": "b", "type": "large_string"}], ["b", "a"])
-    [('b', 'string'), ('a', 'double')]
+    >>> signature_columns([{"name": "a", "type": "int64"}, {"name": "b", "type": "large_string"}], ["b", "a"], ["a"])
+    [Column(name='b', type='string', required=True), Column(name='a', type='double', required=False)]
     """
     types = {column["name"]: column["type"] for column in schema}
     columns = []
@@ -50,14 +67,15 @@ def signature_columns(schema: Iterable[Mapping[str, Any]], features: list[str]) 
             raise TrainingError(
                 f"Feature {name} has type {types[name]}: a model takes numbers, text, booleans and times."
             )
-        columns.append((name, "double" if kind in ("integer", "long", "float") else kind))
+        known = "double" if kind in ("integer", "long", "float") else kind
+        columns.append(Column(name, known, required=name not in missing))
     return columns
 
 
-def synthetic_example(columns: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def synthetic_example(columns: Iterable[Column]) -> dict[str, Any]:
     """One made-up row of the right types, for the model's page: real rows stay in the data store.
 
-    >>> synthetic_example([("a", "double"), ("b", "string")])
+    >>> synthetic_example([Column("a", "double"), Column("b", "string")])
     {'a': 0.0, 'b': 'a'}
     """
-    return {name: _EXAMPLES.get(kind, 0.0) for name, kind in columns}
+    return {column.name: _EXAMPLES.get(column.type, 0.0) for column in columns}

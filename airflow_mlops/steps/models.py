@@ -12,24 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.import_path import import_object
-from airflow_mlops.core.signatures import synthetic_example
+from airflow_mlops.core.signatures import Column, synthetic_example
 from airflow_mlops.core.trust import trusted_types
 from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, TrainingError, UntrustedModel
 
 if TYPE_CHECKING:
     from airflow_mlops.core.tracking import Mlflow
 
-_MODEL_FILE = "model.skops"
+MODEL_FILE = "model.skops"
 #: A skops file is a zip: bounds on what it may unpack to.
 _MAX_ENTRIES, _MAX_BYTES = 100_000, 8 << 30
 
 
-def save_model(
-    folder: Path, estimator: Any, *, inputs: list[tuple[str, str]], outputs: str, trusted: Iterable[str] = ()
-) -> str:
+def save_model(folder: Path, estimator: Any, *, inputs: list[Column], outputs: str, trusted: Iterable[str] = ()) -> str:
     """Write a fitted estimator in MLflow's format and return the folder's digest.
 
-    :param inputs: name and MLflow type of each feature, the signature
+    :param inputs: the signature
     :param outputs: MLflow type of a prediction
     :raises TrainingError: the estimator holds a type that neither the allow-list nor ``trusted`` names
     """
@@ -41,7 +39,7 @@ def save_model(
 
     allowed = _allowed(trusted)
     signature = ModelSignature(
-        inputs=Schema([ColSpec(DataType[kind], name) for name, kind in inputs]),
+        inputs=Schema([ColSpec(DataType[c.type], c.name, c.required) for c in inputs]),
         outputs=Schema([ColSpec(DataType[outputs])]),
     )
     try:
@@ -76,7 +74,7 @@ def load_model(client: Mlflow, artifact_uri: str, digest: str, trusted: Iterable
         client.tracking.download(artifact_uri, folder)
         if digest_of(folder) != digest:
             raise DigestMismatch(f"The files at {artifact_uri} are not those that were trained: do not use this model.")
-        return load_file(folder / _MODEL_FILE, trusted)
+        return load_file(folder / MODEL_FILE, trusted)
 
 
 def load_file(path: Path, trusted: Iterable[str] = ()) -> Any:

@@ -73,7 +73,7 @@ def train(
         baseline = profile_table(rows, columns=profiled, sensitive=sensitive, as_of=manifest.as_of)
     with tempfile.TemporaryDirectory(prefix="mlops-train-") as folder:
         with budget("save"):
-            signature = signature_columns(manifest.schema, features)
+            signature = signature_columns(manifest.schema, features, missing_in(rows, features))
             output = output_type(manifest.schema, spec)
             digest = save_model(Path(folder), estimator, inputs=signature, outputs=output, trusted=trusted)
         facts = training_facts(manifest, snapshot.uri, spec, run, key) | {
@@ -112,6 +112,13 @@ def fit_on(
     with budget("fit"):
         fit(estimator, inputs, target, spec, threads)
     return features, rows
+
+
+def missing_in(rows: pa.Table, features: Iterable[str]) -> set[str]:
+    """The features that some row has no value of."""
+    import pyarrow.compute as pc
+
+    return {name for name in features if pc.any(pc.is_null(rows[name], nan_is_null=True)).as_py()}
 
 
 def build_estimator(spec: TrainingSpec, build: Callable[..., Any] | None = None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core import tags
-from airflow_mlops.core.signatures import output_type, signature_columns, synthetic_example
+from airflow_mlops.core.signatures import Column, output_type, signature_columns, synthetic_example
 from airflow_mlops.core.snapshots import Manifest
 from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, training_facts
 from airflow_mlops.core.trust import trusted_types
@@ -117,7 +117,7 @@ def test_features_that_are_not_there(change: dict[str, Any], complaint: str) -> 
 )  # fmt: skip
 def test_every_type_of_a_feature_has_a_place_in_the_signature(arrow: str, mlflow: str) -> None:
     columns = signature_columns([{"name": "x", "type": arrow}], ["x"])
-    assert columns == [("x", mlflow)]
+    assert columns == [Column("x", mlflow)]
     assert set(synthetic_example(columns)) == {"x"}
 
 

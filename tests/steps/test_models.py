@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from airflow_mlops.core.signatures import Column
 from airflow_mlops.core.trust import trusted_types
 from airflow_mlops.exceptions import ConfigurationError, TrainingError, UntrustedModel
 from airflow_mlops.steps import models
@@ -25,7 +26,7 @@ from airflow_mlops.steps.models import digest_of, load_file, save_model
 
 X = np.random.default_rng(0).random((60, 2))
 Y = (X[:, 0] > 0.5).astype(int)
-INPUTS = [("a", "double"), ("b", "double")]
+INPUTS = [Column("a", "double"), Column("b", "double")]
 
 
 class Squares(TransformerMixin, BaseEstimator):

@@ -1,0 +1,108 @@
+"""A model that may answer: which one it is, what it must hash to, what it takes and what it gives."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from airflow_mlops.core import tags
+from airflow_mlops.core.names import check_alias, check_name
+from airflow_mlops.core.signatures import Column
+from airflow_mlops.exceptions import ConfigurationError, UntrustedModel
+
+_URI = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<version>[1-9]\d*)|@(?P<alias>[^/@]+))")
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A registered model by its name and either a version or an alias.
+
+    >>> ModelRef.parse("models:/flight_delays@champion")
+    ModelRef(name='flight_delays', version=None, alias='champion')
+    >>> str(ModelRef.parse("models:/flight_delays/3"))
+    'models:/flight_delays/3'
+    """
+
+    name: str
+    version: int | None = None
+    alias: str | None = None
+
+    @classmethod
+    def parse(cls, uri: str) -> ModelRef:
+        """Read MLflow's URI of a version.
+
+        :raises ConfigurationError: it is none
+        """
+        found = _URI.fullmatch(uri) if isinstance(uri, str) else None
+        if found is None:
+            raise ConfigurationError(f"{uri!r} names no version: write models:/NAME@champion or models:/NAME/3.")
+        version, alias = found["version"], found["alias"]
+        return cls(check_name(found["name"]), int(version) if version else None, check_alias(alias) if alias else None)
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A version's manifest.
+
+    :param digest: SHA-256 over its files, as it was registered
+    :param task: ``classification``, ``regression`` or another
+    :param columns: what it takes, in the model's order
+    :param output: MLflow type of a prediction
+    :param facts: its tags, see :mod:`airflow_mlops.core.tags`
+    """
+
+    name: str
+    version: int
+    model_id: str
+    digest: str
+    task: str
+    columns: tuple[Column, ...]
+    output: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"version {self.version} of model {self.name}"
+
+    @property
+    def column_names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @property
+    def sensitive(self) -> list[str]:
+        """Columns whose values may not leave the data store."""
+        return list(json.loads(self.facts.get(tags.SENSITIVE) or "[]"))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "columns": [asdict(column) for column in self.columns], "facts": dict(self.facts)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Package:
+        """Read it back.
+
+        >>> known = Package("m", 1, "m-1", "d", "regression", (Column("a", "double"),), "double")
+        >>> Package.from_json(known.to_json()) == known
+        True
+        """
+        return cls(**{**data, "columns": tuple(Column(**column) for column in data["columns"])})
+
+
+def signature_of(mlmodel: Mapping[str, Any]) -> tuple[tuple[Column, ...], str]:
+    """Input columns and type of the output from an ``MLmodel`` file, whose digest is verified before it is believed.
+
+    >>> text = '[{"type": "double", "name": "a", "required": true}]'
+    >>> signature_of({"signature": {"inputs": text, "outputs": '[{"type": "long", "required": true}]'}})
+    ((Column(name='a', type='double', required=True),), 'long')
+    """
+    try:
+        signature = mlmodel["signature"]
+        inputs, outputs = json.loads(signature["inputs"]), json.loads(signature["outputs"])
+        columns = tuple(Column(str(c["name"]), str(c["type"]), bool(c.get("required", True))) for c in inputs)
+        return columns, str(outputs[0]["type"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UntrustedModel("The model has no signature of named columns: train it again.") from error
