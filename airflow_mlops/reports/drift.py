@@ -25,6 +25,7 @@ _TESTS: Final = {
     "nans": "the share of NaN",
     "infinities": "the share of infinities",
     "unseen": "values that the reference never had",
+    "surge": "the one of many values that grew most",
 }
 _MEASURES: Final = {
     "psi": "PSI without its noise",

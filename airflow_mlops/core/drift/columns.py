@@ -19,7 +19,9 @@ from airflow_mlops.core.drift.tails import binomial_sf, hypergeometric_p, kolmog
 if TYPE_CHECKING:
     from airflow_mlops.core.profiles import ColumnPlan, ColumnProfile
 
-What = Literal["shape", "nulls", "nans", "infinities", "unseen"]
+#: Some rows, of so many.
+Part = tuple[int, int]
+What = Literal["shape", "nulls", "nans", "infinities", "unseen", "surge"]
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,11 @@ class Pair:
 def tests_of(pair: Pair, policy: DriftPolicy) -> list[DriftTest]:
     """Every question that these two can answer; a share that is 0 on both sides is none."""
     rows = min(pair.reference.rows, pair.current.rows)
-    found = [_shares(pair, what, policy) for what in _SHARES] if rows >= policy.min_rows else []
+    found: list[DriftTest | None] = [_shares(pair, what, policy) for what in _SHARES] if rows >= policy.min_rows else []
     if pair.comparable and pair.has(policy.min_rows):
         found.append(_shape(pair))
         if pair.plan.kind == "categorical":
-            found.append(_unseen(pair, policy))
+            found += [_unseen(pair, policy), _surge(pair, policy)]
     return [test for test in found if test is not None]
 
 
@@ -169,17 +171,23 @@ _SHARES: Mapping[What, Callable[[ColumnProfile], int]] = {
 def _shares(pair: Pair, what: What, policy: DriftPolicy) -> DriftTest | None:
     """Whether the share of rows without a usable value changed."""
     count = _SHARES[what]
-    (k, m), (j, n) = ((count(column), column.rows) for column in (pair.reference, pair.current))
-    if not k + j:
+    before, after = ((count(column), column.rows) for column in (pair.reference, pair.current))
+    if not before[0] + after[0]:
         return None
+    p, effect = _share(before, after, [(count(chunk), chunk.rows) for chunk in pair.chunks])
+    shares = before[0] / before[1], after[0] / after[1]
+    return DriftTest(what, p, effect, *shares, abs(shares[1] - shares[0]) >= policy.nulls)
+
+
+def _share(before: Part, after: Part, chunks: Sequence[Part]) -> tuple[float, float]:
+    """How often chance alone changes a share so much, and by how much it changed beyond chance."""
+    (k, m), (j, n) = before, after
     p, design = hypergeometric_p(k, m, j, n), Design()
-    if pair.chunks:
-        design = design_of([(count(chunk), chunk.rows - count(chunk)) for chunk in pair.chunks])
+    if chunks:
+        design = design_of([(count, whole - count) for count, whole in chunks])
         value, df, _ = statistics.chi_square((k, m - k), (j, n - j))
-        p = max(p, clustered_p(value, df, design, len(pair.chunks)))
-    before, after = k / m, j / n
-    effect = statistics.effect((k, m - k), (j, n - j), design.factor)
-    return DriftTest(what, p, effect, before, after, abs(after - before) >= policy.nulls)
+        p = max(p, clustered_p(value, df, design, len(chunks)))
+    return p, statistics.effect((k, m - k), (j, n - j), design.factor)
 
 
 def _unseen(pair: Pair, policy: DriftPolicy) -> DriftTest:
@@ -196,6 +204,24 @@ def _unseen(pair: Pair, policy: DriftPolicy) -> DriftTest:
         p = max(p, beyond_chunks(found / n, _unseen_in_chunks(a, [pair.filled(c) for c in pair.chunks])))
     effect = statistics.effect((once, m - once), (found, n - found))
     return DriftTest("unseen", p, effect, expected, found / n, found / n - expected >= policy.unseen)
+
+
+def _surge(pair: Pair, policy: DriftPolicy) -> DriftTest | None:
+    """Whether a rare value, or a new one among many, became frequent: the parts of the shape are too wide to see it.
+
+    Of all keys and buckets the one that grew most is looked at, and its p counts for all of them (Bonferroni).
+    """
+    if not pair.plan.buckets:
+        return None
+    a, b = pair.filled(pair.reference), pair.filled(pair.current)
+    m, n = sum(a), sum(b)
+    place = max(range(len(a)), key=lambda i: b[i] * m - a[i] * n)
+    if not a[place] + b[place]:
+        return None
+    filled = [pair.filled(chunk) for chunk in pair.chunks]
+    p, effect = _share((a[place], m), (b[place], n), [(chunk[place], sum(chunk)) for chunk in filled])
+    before, after = a[place] / m, b[place] / n
+    return DriftTest("surge", min(1.0, p * len(a)), effect, before, after, after - before >= policy.unseen)
 
 
 def _outside(known: Sequence[int], counts: Sequence[int]) -> int:

@@ -132,6 +132,8 @@ def _told(pair: Pair, test: DriftTest, new: bool) -> str:
         if test.what == "unseen":
             usual = f", where {share(test.before)} would be usual" if test.before >= 0.0001 else ""
             return f"{share(test.after)} of the rows hold values that the reference never had{usual}"
+        if test.what == "surge":
+            return f"one of its many values {shares(test.before, test.after)} of the rows"
         return f"{_SUBJECT[test.what]} {shares(test.before, test.after)}"
     return _numbers(pair) if pair.plan.kind == "numeric" else _categories(pair, new)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+#: From this share of values seen once on, new values are usual (Good and Turing).
+NEW: Final = 0.005
 #: Keys that are counted each on its own; with more values, the others share hash buckets.
 MAX_KEYS: Final = 10_000
 BUCKETS: Final = 4_096
@@ -165,7 +167,9 @@ class ColumnFitter:
         found.flush()
         own = ColumnPlan(self.name, self.type, "categorical")
         if not found.left_out and len(found.seen) <= MAX_KEYS:
-            return [replace(own, keys=tuple(sorted(found.seen)))]
+            # Where new values are usual, they go by their hash: together they would hide one that becomes frequent.
+            once, rows = list(found.seen.values()).count(1), sum(found.seen.values())
+            return [replace(own, keys=tuple(sorted(found.seen)), buckets=BUCKETS if once > NEW * rows else 0)]
         # Of an identifier no value comes twice, and none is a category.
         often = sorted((-n, key.encode(), key) for key, n in found.seen.items() if n > 1)
         own = replace(own, keys=tuple(key for *_, key in often[:MAX_KEYS]), buckets=BUCKETS)

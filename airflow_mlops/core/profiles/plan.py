@@ -38,7 +38,7 @@ class ColumnPlan:
     :param center: near the middle of the reference; sums are taken from here
     :param scale: a power of two near the reference's interquartile range: the unit of the sums
     :param keys: the categories that are counted each on its own
-    :param buckets: how many hash buckets share the values outside ``keys``; 0 where the reference has none outside
+    :param buckets: how many hash buckets share the values outside ``keys``; 0 where such are not expected
     :param source: the column that a derived one is made of
     :param derived: how: ``hour``, ``weekday`` (0 is Monday), ``age`` (seconds before the as-of) or ``length``
     """

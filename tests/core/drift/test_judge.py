@@ -85,6 +85,16 @@ def test_the_tail_is_told_by_its_share():
     assert report.drifted[0].sentence.startswith("x: the share above ")
 
 
+def test_one_value_among_thousands_that_becomes_frequent_is_found(reference):
+    tails = rows(2)["tail"].to_pylist()
+    for value in ("new", "N7"):
+        report = found(reference, tail=[value if i % 100 == 0 else tail for i, tail in enumerate(tails)])
+        assert [column.name for column in report.drifted] == ["tail"]
+        assert "tail: one of its many values rose from 0." in report.columns[0].sentence
+    kinds = [column for column in reference.columns if column.plan.name == "tail"]
+    assert [column.plan.buckets > 0 for column in kinds] == [True]
+
+
 def test_a_significant_trifle_is_no_drift():
     """Of a million rows any difference is certain."""
     counts = np.array([500_000, 500_000])
