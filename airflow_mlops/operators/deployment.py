@@ -61,7 +61,7 @@ class DeployModelOperator(MlopsOperator):
         model: str,
         target: str | Mapping[str, Any],
         mode: str = "champion",
-        share: float = 1.0,
+        share: float = 0.1,
         force: bool = False,
         if_absent: str = "fail",
         patience: float = 1800,

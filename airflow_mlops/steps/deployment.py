@@ -69,7 +69,7 @@ class Request:
 
     ref: ModelRef
     mode: Mode = "champion"
-    share: float = 1.0
+    share: float = 0.1
     asked: bool = False
     alias: str = "champion"
 
@@ -96,7 +96,7 @@ def deploy(
     previous = before.version if before else None
     for _ in range(_ROUNDS + 1):
         version = find_version(client.registry, request.ref)
-        wanted = Wanted(_deployed(version), request.mode, request.share)
+        wanted = Wanted(_deployed(version), request.mode, request.share if request.mode != "champion" else 1.0)
         standing = _settled(target, name, patience) if wait else target.standing(name)
         decision = _decide(client, request, version, wanted, standing)
         if decision.action == "refuse":
@@ -111,7 +111,7 @@ def deploy(
         raise ServiceUnavailable(f"{target.address} kept changing while model {name} was deployed: try again.")
     reason = f"{str(sent[-1].deployed).capitalize()} is there, as {request.mode}." if sent else decision.reason
     return Deployment(
-        **{**asdict(wanted.deployed), "mode": request.mode, "share": request.share},
+        **{**asdict(wanted.deployed), "mode": wanted.mode, "share": wanted.share},
         target=target.address,
         changed=bool(sent),
         holds=wanted.held_by(standing),
