@@ -55,8 +55,8 @@ def _folder(uri: str, *, keep: int = 5) -> Target:
 
 
 def _sagemaker(endpoint: str, *, aws_conn_id: str = "aws_default", region: str | None = None, **hosting: Any) -> Target:
-    sagemaker, s3 = (_aws(kind, aws_conn_id, region) for kind in ("sagemaker", "s3"))
-    return SageMakerTarget(sagemaker, s3, Hosting(endpoint, **hosting))
+    described = Hosting(endpoint, **hosting)
+    return SageMakerTarget(_aws("sagemaker", aws_conn_id, region), _aws("s3", aws_conn_id, region), described)
 
 
 def _aws(kind: str, conn_id: str, region: str | None) -> Any:
@@ -64,7 +64,12 @@ def _aws(kind: str, conn_id: str, region: str | None) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
     except ModuleNotFoundError as error:
         raise ConfigurationError("The AWS provider is not installed: pip install 'airflow-mlops[s3]'.") from error
-    return AwsGenericHook(aws_conn_id=conn_id, client_type=kind, region_name=region).get_conn()
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+
+    try:
+        return AwsGenericHook(aws_conn_id=conn_id, client_type=kind, region_name=region).get_conn()
+    except BotoCoreError as error:
+        raise ConfigurationError(f"AWS connection {conn_id} makes no client: {error}") from error
 
 
 _KINDS: dict[str, Callable[..., Target]] = {

@@ -19,11 +19,12 @@ from airflow_mlops.exceptions import (
     DeploymentError,
     DigestMismatch,
     NotFound,
+    Outdated,
     ServiceUnavailable,
     UntrustedModel,
 )
 from airflow_mlops.steps import deployment
-from airflow_mlops.steps.deployment import Request, deploy
+from airflow_mlops.steps.deployment import Request, deploy, plan
 from airflow_mlops.steps.promotion import pin, promote, rollback
 from airflow_mlops.testing.registry import InMemoryRegistry
 
@@ -153,6 +154,27 @@ def test_the_alias_that_moves_meanwhile_is_followed(client: Any) -> None:
     found = deploy(client, shelf, CHAMPION)
     assert [wanted.deployed.version for wanted in shelf.puts] == [1, 2, 3]
     assert (found.version, found.previous, there(shelf)) == (3, None, 3)
+
+
+def test_a_number_that_the_alias_left_is_late_and_made_up_for(client: Any) -> None:
+    client.promoted("2026-10-01")
+    shelf = Shelf()
+    with pytest.raises(Outdated, match="Version 1 of model m is not its champion, version 2 is"):
+        deploy(client, shelf, Request(ModelRef("m", 1)))
+    with pytest.raises(Outdated):
+        plan(client, shelf, Request(ModelRef("m", 1)))
+    assert shelf.puts == []
+    moves = iter(["2026-11-01"])
+    shelf.after = lambda _: [client.promoted(as_of) for as_of in moves]  # while version 2 is on its way
+    assert deploy(client, shelf, Request(ModelRef("m", 2))).version == there(shelf) == 3
+
+
+def test_a_plan_changes_nothing(client: Any) -> None:
+    shelf = Shelf()
+    deployed, decision = plan(client, shelf, CHAMPION)
+    assert (deployed, decision.action, shelf.puts) == (Deployed("m", 1, "d1"), "deploy", [])
+    deploy(client, shelf, CHAMPION)
+    assert plan(client, shelf, CHAMPION)[1].action == "keep"
 
 
 def test_a_lost_reply_is_no_failure_and_a_lost_request_is_one(client: Any) -> None:
