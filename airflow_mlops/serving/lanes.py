@@ -124,7 +124,7 @@ class Lane(Messages):
         with suppress(AttributeError):
             self.transport.close()
         if self._process is not None and self._process.is_alive():
-            self._process.terminate()
+            self._process.kill()
 
     def message(self, message: bytes) -> None:
         import orjson
