@@ -131,16 +131,20 @@ def check_columns(package: Package, schema: pa.Schema, where: str) -> None:
             )
 
 
-def check_keys(package: Package, schema: pa.Schema, keys: Sequence[str], hashed: Sequence[str], where: str) -> None:
+def check_keys(package: Package, schema: pa.Schema, keys: Mapping[str, str], hashed: Sequence[str], where: str) -> None:
     """Refuse columns that cannot be passed through.
 
+    :param keys: what each is called in the result
     :raises ConfigurationError: there is no such column, it is called like one of the log, or may not be read
     """
-    for name in keys:
+    for name, result in keys.items():
         if name not in schema.names:
             raise ConfigurationError(f"{where} has no key column {name}; it has {', '.join(schema.names)}.")
-        if name in (*COLUMNS, "date"):
-            raise ConfigurationError(f"The key column {name} is called like one of the log: rename it.")
+        if result in (*COLUMNS, "date"):
+            raise ConfigurationError(
+                f"A column of the log is called {result}: give the key column {name} another name, such as "
+                f"{{{name}: {name}_of_row}}."
+            )
         if name in package.sensitive and name not in hashed:
             raise ConfigurationError(f"The key column {name} is declared sensitive: name it under hashed, or leave it.")
 

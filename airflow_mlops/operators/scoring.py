@@ -39,7 +39,8 @@ class BatchScoreOperator(MlopsOperator):
     :param interval: what the rows are about, where that is not the run's data interval: the same name again is the same
         batch, on whatever day
     :param message_id: id of the queue message that asks: whatever was scored for it counts
-    :param keys: columns to pass through to the result, such as those that name what a row is about
+    :param keys: columns to pass through to the result, such as those that name what a row is about: a list, or
+        ``{"id": "customer"}`` where one is to be called otherwise
     :param log_inputs: whether the result holds the model's inputs too
     :param hidden: inputs to leave out, beside those that were declared sensitive at training
     :param hashed: inputs and keys of which a keyed hash is kept
@@ -65,7 +66,7 @@ class BatchScoreOperator(MlopsOperator):
         at: str | None = None,
         interval: str | None = None,
         message_id: str | None = None,
-        keys: Sequence[str] | None = None,
+        keys: Sequence[str] | Mapping[str, str] | None = None,
         log_inputs: bool = True,
         hidden: Sequence[str] | None = None,
         hashed: Sequence[str] | None = None,
@@ -133,13 +134,13 @@ class BatchScoreOperator(MlopsOperator):
         for name in ("keys", "hidden", "hashed"):
             if isinstance(getattr(self, name), str) and _given(getattr(self, name)):
                 raise ConfigurationError(f"Scoring: {name} must be a list of columns, not {getattr(self, name)!r}.")
-        hashed = tuple(self.hashed or ()) if _given(self.hashed) else ()
+        hashed = tuple(_columns(self.hashed))
         if hashed and not _given(self.hash_conn_id):
             raise ConfigurationError(f"Scoring: {', '.join(hashed)} are to be hashed: name a hash_conn_id.")
         return Keep(
-            keys=tuple(self.keys or ()) if _given(self.keys) else (),
+            keys=_columns(self.keys),
             inputs=str(self.log_inputs) == "True",  # text, once rendered
-            hidden=tuple(self.hidden or ()) if _given(self.hidden) else (),
+            hidden=tuple(_columns(self.hidden)),
             hashed=hashed,
             key=_secret(str(self.hash_conn_id)) if hashed else b"",
         )
@@ -160,6 +161,13 @@ def interval_of(context: Context, otherwise: str) -> str:
 def _given(value: Any) -> bool:
     """Whether there is a value; nothing, once rendered, is the word None."""
     return value not in (None, "", "None")
+
+
+def _columns(given: Any) -> dict[str, str]:
+    """Columns, and what each is called in the result."""
+    if not _given(given):
+        return {}
+    return dict(given) if isinstance(given, Mapping) else {name: name for name in given}
 
 
 def _secret(conn_id: str) -> bytes:

@@ -214,6 +214,7 @@ def test_rows_that_the_model_does_not_take_are_refused_by_column(
     ("keep", "complaint"),
     [
         (Keep(keys=("customers",)), "no key column customers; it has customer, age"),
+        (Keep(keys={"customer": "id"}), "column of the log is called id: give the key column customer another name"),
         (Keep(keys=("city",)), "key column city is declared sensitive"),
         (Keep(hidden=("ages",)), "takes no column ages"),
         (Keep(hashed=("city",)), "need a key of at least 16 bytes"),

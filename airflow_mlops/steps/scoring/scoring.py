@@ -68,7 +68,7 @@ def score(
             package = fetch(client, version, files)
         with budget("read"):
             check_columns(package, rows.schema, rows.where)
-            check_keys(package, rows.schema, keep.keys, keep.hashed, rows.where)
+            check_keys(package, rows.schema, keep.names, keep.hashed, rows.where)
             check_footers(rows, package)
         with budget("load"):
             model = load(files, package, trusted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,14 +28,15 @@ U = TypeVar("U")
 class Keep:
     """What a result holds beside the predictions.
 
-    :param keys: columns to pass through, such as those that name what a row is about
+    :param keys: columns to pass through, such as those that name what a row is about; with the names that they get, or
+        without
     :param inputs: whether the model's inputs are logged
     :param hidden: inputs to leave out, beside those that were declared sensitive at training
     :param hashed: inputs and key columns of which a keyed hash is kept
     :param key: of the hashes
     """
 
-    keys: tuple[str, ...] = ()
+    keys: Mapping[str, str] | tuple[str, ...] = ()
     inputs: bool = True
     hidden: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
@@ -44,7 +45,12 @@ class Keep:
     @property
     def form(self) -> list[Any]:
         """What makes a result another one."""
-        return [list(self.keys), self.inputs, list(self.hidden), list(self.hashed)]
+        return [self.names, self.inputs, list(self.hidden), list(self.hashed)]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What each key column is called in the result."""
+        return dict(self.keys) if isinstance(self.keys, Mapping) else {name: name for name in self.keys}
 
     def format(self, package: Package) -> LogFormat:
         """The log's columns for a version."""
@@ -71,9 +77,9 @@ class Scoring:
         """The log's columns, then the keys."""
         import pyarrow as pa
 
-        hashed = self.keep.hashed
-        keys = [pa.field(k, pa.string()) if k in hashed else self.rows.schema.field(k) for k in self.keep.keys]
-        return pa.schema([*self.format.schema, *keys])
+        text, hashed = pa.string(), self.keep.hashed
+        types = {key: text if key in hashed else self.rows.schema.field(key).type for key in self.keep.names}
+        return pa.schema([*self.format.schema, *((name, types[key]) for key, name in self.keep.names.items())])
 
     def manifest(self, rows: int, now: datetime) -> Scored:
         package, batch = self.model.package, self.batch
@@ -90,7 +96,7 @@ class Scoring:
             at=batch.at,
             mode=batch.mode,
             message_id=batch.message_id,
-            keys=self.keep.keys,
+            keys=tuple(self.keep.names.values()),
             scored_at=now.isoformat(),
         )
 
@@ -108,7 +114,7 @@ class Scoring:
         """Rows with the number of the first one."""
         import pyarrow as pa
 
-        names = [*dict.fromkeys([*self.model.package.column_names, *self.keep.keys])]
+        names = [*dict.fromkeys([*self.model.package.column_names, *self.keep.names])]
         schema = pa.schema([self.rows.schema.field(name) for name in names])
         size, first = chunk_rows(len(names)), 0
         for group in whole_groups((batch.select(names) for batch in self.rows.batches(names)), schema):
@@ -132,7 +138,7 @@ class Scoring:
             key=self.keep.key,
         )
         hashed, key = self.keep.hashed, self.keep.key
-        keys = [keyed_hash(rows.column(k), key) if k in hashed else rows.column(k) for k in self.keep.keys]
+        keys = [keyed_hash(rows.column(k), key) if k in hashed else rows.column(k) for k in self.keep.names]
         return pa.RecordBatch.from_arrays([*entries.columns, *keys], schema=self.schema)
 
 
