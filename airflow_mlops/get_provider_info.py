@@ -135,6 +135,7 @@ def get_provider_info() -> dict[str, Any]:
                         "backtest",
                         "profiles",
                         "drift",
+                        "scoring",
                         "deployment",
                     )
                 ],
