@@ -7,6 +7,7 @@
     │   └── ServiceUnavailable
     ├── DataError (ValueError)      a retry cannot help: fail, with the reason
     │   ├── ConfigurationError      a name, a parameter or a project file is wrong
+    │   │   └── NoConnection        an Airflow connection that is named does not exist
     │   ├── NotEnoughData           nothing is wrong, this date has too little behind it: skip
     │   ├── GateRefused             nothing is wrong, the gate said no to this model: skip
     │   ├── SnapshotError           a snapshot is missing, incomplete or not what its manifest says
@@ -49,6 +50,10 @@ class DataError(MlopsError, ValueError):
 
 class ConfigurationError(DataError):
     """What the user wrote (name, parameter, project file) cannot work."""
+
+
+class NoConnection(ConfigurationError):
+    """An Airflow connection that is named does not exist."""
 
 
 class NotEnoughData(DataError):

@@ -52,11 +52,49 @@ def get_provider_info() -> dict[str, Any]:
                         "schema": {"type": ["integer", "null"], "default": 2},
                     },
                 },
-            }
+            },
+            {
+                "connection-type": "mlops_serving",
+                "hook-class-name": "airflow_mlops.hooks.serving.ServingHook",
+                "hook-name": "MLOps scoring server",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "login"],
+                    "relabeling": {"host": "Address", "password": "Token"},
+                    "placeholders": {"host": "http://serving:8000", "password": "of those who may deploy"},
+                },
+                "conn-fields": {
+                    "verify_tls": {
+                        "label": "Verify TLS",
+                        "description": "Check the server's certificate",
+                        "schema": {"type": "boolean", "default": True},
+                    },
+                    "ca_bundle": {
+                        "label": "CA bundle",
+                        "description": "File with the certificates to trust",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "timeout": {
+                        "label": "Timeout (seconds)",
+                        "description": "For one request",
+                        "schema": {"type": ["number", "null"], "default": 7},
+                    },
+                    "deploy_timeout": {
+                        "label": "Timeout of a deployment (seconds)",
+                        "description": "The server loads and warms the model before it answers",
+                        "schema": {"type": ["number", "null"], "default": 300},
+                    },
+                },
+            },
         ],
         "extra-links": [
             f"airflow_mlops.links.{name}"
-            for name in ("MlflowRunLink", "MlflowModelVersionLink", "BacktestReportLink", "DriftReportLink")
+            for name in (
+                "MlflowRunLink",
+                "MlflowModelVersionLink",
+                "BacktestReportLink",
+                "DriftReportLink",
+                "EndpointLink",
+            )
         ],
         "cli": ["airflow_mlops.cli.provider.get_commands"],
         "task-decorators": [
@@ -97,6 +135,7 @@ def get_provider_info() -> dict[str, Any]:
                         "backtest",
                         "profiles",
                         "drift",
+                        "deployment",
                     )
                 ],
             }
@@ -105,7 +144,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "MLOps",
                 "python-modules": [
-                    f"airflow_mlops.sensors.{word}" for word in ("training", "snapshots", "validation", "drift")
+                    f"airflow_mlops.sensors.{word}"
+                    for word in ("training", "snapshots", "validation", "drift", "deployment", "registry")
                 ],
             }
         ],
@@ -113,9 +153,16 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "MLOps",
                 "python-modules": [
-                    f"airflow_mlops.triggers.{word}" for word in ("training", "snapshots", "validation", "drift")
+                    f"airflow_mlops.triggers.{word}"
+                    for word in ("training", "snapshots", "validation", "drift", "deployment", "registry")
                 ],
             }
         ],
-        "hooks": [{"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]}],
+        "hooks": [
+            {"integration-name": "MLflow", "python-modules": ["airflow_mlops.hooks.mlflow"]},
+            {
+                "integration-name": "MLOps",
+                "python-modules": ["airflow_mlops.hooks.deployment", "airflow_mlops.hooks.serving"],
+            },
+        ],
     }

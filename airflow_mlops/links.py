@@ -1,4 +1,4 @@
-"""Buttons on a task that lead to MLflow.
+"""Buttons on a task that lead to MLflow, to a report or to what serves.
 
 Airflow calls ``get_link`` in the worker when the task ends and stores what it returns, so the operator leaves the
 address on itself while it runs.
@@ -52,3 +52,13 @@ class DriftReportLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         return getattr(operator, "report_url", "")
+
+
+class EndpointLink(BaseOperatorLink):
+    """Opens what a model was deployed to, where it has a page."""
+
+    name = "Endpoint"
+    xcom_key = "endpoint_url"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return getattr(operator, "endpoint_url", "")

@@ -10,7 +10,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_mlops import links
 from airflow_mlops.get_provider_info import get_provider_info
-from airflow_mlops.links import BacktestReportLink, DriftReportLink, MlflowModelVersionLink, MlflowRunLink
+from airflow_mlops.links import BacktestReportLink, DriftReportLink, EndpointLink, MlflowModelVersionLink, MlflowRunLink
 from airflow_mlops.operators.registry import RegisterModelOperator
 
 
@@ -21,6 +21,7 @@ from airflow_mlops.operators.registry import RegisterModelOperator
         (MlflowModelVersionLink(), "version_url"),
         (BacktestReportLink(), "report_url"),
         (DriftReportLink(), "report_url"),
+        (EndpointLink(), "endpoint_url"),
     ],
 )
 def test_a_link_is_what_the_operator_found_and_nothing_before(link: MlflowRunLink, attribute: str) -> None:

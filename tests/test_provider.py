@@ -74,11 +74,11 @@ def test_airflows_own_command_shows_connection_links_and_decorators() -> None:
     answer = subprocess.run([*command, "--output", "json"], capture_output=True, text=True, check=True)
     (line,) = [line for line in answer.stdout.splitlines() if line.startswith("[{")]
     (shown,) = json.loads(line)
-    (ours,), (theirs,) = INFO["connection-types"], shown["connection-types"]
-    assert theirs["hook-class-name"] == "airflow_mlops.hooks.mlflow.MlflowHook"
-    assert {name: field["label"] for name, field in theirs["conn-fields"].items()} == {
-        name: field["label"] for name, field in ours["conn-fields"].items()
-    }
+    for ours, theirs in zip(INFO["connection-types"], shown["connection-types"], strict=True):
+        assert theirs["hook-class-name"] == ours["hook-class-name"]
+        assert {name: field["label"] for name, field in theirs["conn-fields"].items()} == {
+            name: field["label"] for name, field in ours["conn-fields"].items()
+        }
     assert shown["extra-links"] == INFO["extra-links"]
     assert shown["task-decorators"] == INFO["task-decorators"]
 
@@ -89,9 +89,10 @@ def test_what_the_manager_of_a_running_airflow_knows() -> None:
     from airflow.sdk.configuration import conf
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-    found = ProvidersManagerTaskRuntime().hooks["mlflow"]
-    assert found is not None
-    assert found.hook_name == "MLflow"
+    for kind, name in (("mlflow", "MLflow"), ("mlops_serving", "MLOps scoring server")):
+        found = ProvidersManagerTaskRuntime().hooks[kind]
+        assert found is not None
+        assert found.hook_name == name
     assert {"airflow_mlops.links.MlflowRunLink", "airflow_mlops.links.MlflowModelVersionLink"} <= set(
         ProvidersManager().extra_links_class_names
     )

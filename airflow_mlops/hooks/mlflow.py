@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from functools import cached_property
-from typing import Any
 
-import httpx
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
@@ -15,7 +12,7 @@ from airflow_mlops.clients.databricks import DatabricksClient, DatabricksSetting
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
 from airflow_mlops.core.tracking import Mlflow
 from airflow_mlops.exceptions import ConfigurationError, MlopsError
-from airflow_mlops.hooks.connections import afind_connection, find_connection
+from airflow_mlops.hooks.connections import afind_connection, find_connection, host_uri, verify_of
 
 
 class MlflowHook(BaseHook):
@@ -80,10 +77,10 @@ class MlflowHook(BaseHook):
         password = connection.password or None
         try:
             return MlflowSettings(
-                uri=_uri(connection),
+                uri=host_uri(connection, "the tracking URI, such as http://mlflow:5000"),
                 token=password if not connection.login else None,
                 auth=(connection.login, password or "") if connection.login else None,
-                verify=_verify(extra),
+                verify=verify_of(extra),
                 timeout=float(extra.get("timeout") or MlflowSettings.timeout),
                 retries=MlflowSettings.retries if extra.get("retries") in (None, "") else int(extra["retries"]),
                 ui=extra.get("ui_url") or "",
@@ -100,28 +97,3 @@ class MlflowHook(BaseHook):
         except MlopsError as error:
             return False, str(error)
         return True, f"MLflow {version} answers and accepts the credentials."
-
-
-def _uri(connection: Any) -> str:
-    """Host and port as people fill them in: with or without a scheme, with the port in either field."""
-    host = (connection.host or "").strip()
-    if not host:
-        raise ConfigurationError("Host is empty: write the tracking URI, such as http://mlflow:5000.")
-    if "://" not in host:
-        host = f"{connection.schema or 'http'}://{host}"
-    try:
-        url = httpx.URL(host)
-        return str(url if url.port else url.copy_with(port=connection.port))
-    except httpx.InvalidURL as error:  # its message may quote a password
-        raise ConfigurationError("Host is not a URL: write the tracking URI, such as http://mlflow:5000.") from error
-
-
-def _verify(extra: dict[str, Any]) -> bool | str:
-    bundle = extra.get("ca_bundle")
-    if bundle and not os.path.isfile(bundle):
-        raise ConfigurationError(f"CA bundle {bundle} is not a file on this worker.")
-    return bundle or _flag(extra.get("verify_tls", True))
-
-
-def _flag(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).strip().lower() not in ("false", "0", "no", "off")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import warnings
 import zipfile
@@ -11,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.clients.digests import digest_of as digest_of
 from airflow_mlops.core.import_path import import_object
 from airflow_mlops.core.signatures import Column, synthetic_example
 from airflow_mlops.core.trust import trusted_types
@@ -103,19 +103,6 @@ def import_skops() -> Any:
         import skops.io
 
     return skops.io
-
-
-def digest_of(folder: Path) -> str:
-    """SHA-256 over names and bytes of all files below a folder.
-
-    ``registered_model_meta``, which MLflow adds to a downloaded copy, never comes through our own download.
-    """
-    total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
 
 
 @cache

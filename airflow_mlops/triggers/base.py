@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
+from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_mlops.core.polling import Poll
 from airflow_mlops.exceptions import MlopsError, TransientError
+
+#: Seconds after which Airflow has stored an event: it takes them over once a second.
+STORED = 5.0
 
 
 class PollingTrigger(BaseTrigger):
@@ -68,3 +72,36 @@ def told(look: Any) -> Poll:
 
 def _event(poll: Poll) -> TriggerEvent:
     return TriggerEvent(poll.to_json())  # type: ignore[no-untyped-call]
+
+
+class Memory:
+    """A watermark in the state store of an asset; Airflow may be away, or have no such store."""
+
+    def __init__(self, store: Any, key: str, log: Any) -> None:
+        self.store = store
+        self.key = key
+        self.log = log
+        self.watermark: Any = None
+        self.kept: Any = None
+
+    async def recalled(self) -> bool:
+        """Whether it is known what was kept; if not, ask again later."""
+        try:
+            known = await self.store.aget(self.key) if self.store else None
+        except ValueError as error:  # two assets share the trigger: there is a store for each
+            self.log.warning("No watermark is kept: %s", error)
+            self.store, known = None, None
+        except AirflowRuntimeError as error:
+            self.log.warning("The watermark cannot be read now: %s", error)
+            return False
+        self.watermark = self.kept = known["watermark"] if isinstance(known, Mapping) else None
+        return True
+
+    async def keep(self) -> None:
+        """Write the watermark down if it is another one; where that fails, the next look tries again."""
+        if self.store and self.watermark != self.kept:
+            try:
+                await self.store.aset(self.key, {"watermark": self.watermark})
+                self.kept = self.watermark
+            except AirflowRuntimeError as error:
+                self.log.warning("The watermark cannot be written now: %s", error)

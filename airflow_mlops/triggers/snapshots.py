@@ -7,16 +7,12 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
-from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_mlops.clients.arrivals import count_rows, list_files
 from airflow_mlops.core.polling import AwaitedData, FileMark, Poll, Watched, given_mark, judge_files, judge_rows, watch
 from airflow_mlops.hooks.store import object_path, sql_engine
-from airflow_mlops.triggers.base import PollingTrigger, told
-
-#: Seconds after which Airflow has stored an event: it takes them over once a second.
-STORED = 5.0
+from airflow_mlops.triggers.base import STORED, Memory, PollingTrigger, told
 
 
 class NewDataLook:
@@ -117,7 +113,7 @@ class NewDataEventTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         begin = self.awaited
-        memory = _Memory(self.asset_state_store, f"new_data_{begin.digest}", self.log)
+        memory = Memory(self.asset_state_store, f"new_data_{begin.digest}", self.log)
         while not await memory.recalled():
             await asyncio.sleep(self.poke_interval)
         look = NewDataLook(begin.after(memory.watermark) if memory.watermark is not None else begin)
@@ -131,36 +127,3 @@ class NewDataEventTrigger(BaseEventTrigger):
                 await asyncio.sleep(STORED)
             await memory.keep()
             await asyncio.sleep(self.poke_interval)
-
-
-class _Memory:
-    """A watermark in the state store of an asset; Airflow may be away, or have no such store."""
-
-    def __init__(self, store: Any, key: str, log: Any) -> None:
-        self.store = store
-        self.key = key
-        self.log = log
-        self.watermark: Any = None
-        self.kept: Any = None
-
-    async def recalled(self) -> bool:
-        """Whether it is known what was kept; if not, ask again later."""
-        try:
-            known = await self.store.aget(self.key) if self.store else None
-        except ValueError as error:  # two assets share the trigger: there is a store for each
-            self.log.warning("No watermark is kept: %s", error)
-            self.store, known = None, None
-        except AirflowRuntimeError as error:
-            self.log.warning("The watermark cannot be read now: %s", error)
-            return False
-        self.watermark = self.kept = known["watermark"] if isinstance(known, Mapping) else None
-        return True
-
-    async def keep(self) -> None:
-        """Write the watermark down if it is another one; where that fails, the next look tries again."""
-        if self.store and self.watermark != self.kept:
-            try:
-                await self.store.aset(self.key, {"watermark": self.watermark})
-                self.kept = self.watermark
-            except AirflowRuntimeError as error:
-                self.log.warning("The watermark cannot be written now: %s", error)
