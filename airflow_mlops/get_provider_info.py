@@ -135,7 +135,9 @@ def get_provider_info() -> dict[str, Any]:
                         "backtest",
                         "profiles",
                         "drift",
+                        "smoke",
                         "deployment",
+                        "rollout",
                     )
                 ],
             }
