@@ -15,7 +15,7 @@ HEAVY = {
     "boto3", "duckdb", "fairlearn", "great_expectations", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pyspark",
     "requests", "scipy", "skops", "sklearn",
 }  # fmt: skip
-WITHOUT_AIRFLOW = ("exceptions", "preload", "core", "clients", "store", "reports", "steps")
+WITHOUT_AIRFLOW = ("exceptions", "preload", "core", "clients", "store", "reports", "steps", "serving")
 WITH_AIRFLOW = ("hooks", "operators", "sensors", "triggers", "decorators", "notifications", "links", "plugins")
 
 
