@@ -16,6 +16,8 @@ from airflow_mlops.exceptions import DigestMismatch
 
 #: Enough to reach most branches of a model, and few enough to be read.
 ROWS: Final = 16
+#: Every so many rows a value is missing, where one may be.
+_MISSING: Final = 5
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,10 +77,10 @@ def golden_rows(profile: Profile, columns: Sequence[Column], count: int = ROWS) 
 def _values(column: Column, known: ColumnProfile | None, count: int) -> list[Any]:
     chance = random.Random(column.name)  # noqa: S311  # the same rows for the same baseline
     pool = _pool(column, known) or [synthetic_example([column])[column.name]]
-    values = [pool[len(pool) // 2], *(chance.choice(pool) for _ in range(count - 1))]
+    # Every value once, in any order, before one comes again.
+    values = [value for _ in range(-(-count // len(pool))) for value in chance.sample(pool, len(pool))][:count]
     if not column.required:
-        for row in range(1, count, 5):
-            values[row] = None
+        values[1::_MISSING] = [None] * len(values[1::_MISSING])
     return values
 
 
