@@ -136,6 +136,7 @@ def get_provider_info() -> dict[str, Any]:
                         "profiles",
                         "drift",
                         "smoke",
+                        "scoring",
                         "deployment",
                         "rollout",
                     )

@@ -54,11 +54,11 @@ def _seen(root: str, found: Mapping[str, Mapping[str, Any]]) -> Iterator[SeenFil
     for name, info in found.items():
         if info.get("type") == "file" and not name.endswith("/"):
             below = name[len(root) :].lstrip("/") if name != root else name.rpartition("/")[2]
-            changed, tag = _written(info)
+            changed, tag = written(info)
             yield SeenFile(below, int(info.get("size") or 0), round(changed, 6), tag)
 
 
-def _written(info: Mapping[str, Any]) -> tuple[float, str]:
+def written(info: Mapping[str, Any]) -> tuple[float, str]:
     """When a file came to be what and where it is, and what tells its content from another."""
     tag = next((str(info[key]) for key in _TAG if info.get(key)), "")
     if "ino" in info:  # A local file may be moved here long after it was written: that changes the inode alone.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_mlops.core.names import check_name
 from airflow_mlops.core.packages import Package
 from airflow_mlops.core.predictions import LogFormat
+from airflow_mlops.core.scoring import NO_DAY
 from airflow_mlops.core.snapshots import as_scalar
 from airflow_mlops.core.windows import Bounds
 from airflow_mlops.exceptions import SnapshotError
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 #: Key of a batch's manifest in the metadata of its file.
 MANIFEST: Final = b"mlops.manifest"
-#: Folder of what has no day.
-NO_DAY: Final = "date=__HIVE_DEFAULT_PARTITION__"
 #: Temporary folders begin with it, on whatever machine.
 SPOOL: Final = "mlops-predictions-"
 #: Rows that are decoded at once.

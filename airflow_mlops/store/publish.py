@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -42,6 +43,50 @@ def publish_file(source: Path, path: UPath) -> None:
         return
     with _Beside(target) as spool:
         shutil.copyfile(source, spool)
+
+
+def publish_new(source: Path, path: UPath) -> bool:
+    """Bring a finished local file to ``path`` unless something is there: of two writers at once the first one counts.
+
+    :return: whether it was this one; where a store cannot tell, the last one counts
+    """
+    try:
+        if is_local(path):
+            _publish_once(source, Path(path.path))
+        else:
+            path.fs.put_file(str(source), path.path, mode="create")
+    except FileExistsError:
+        return False
+    except OSError as error:  # S3's word for it, where it does not say which condition was not met
+        if error.errno == errno.EINVAL and path.exists():
+            return False
+        raise
+    return True
+
+
+def _publish_once(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.stat().st_dev == target.parent.stat().st_dev:
+        _sync(source)
+        _link(source, target)
+        return
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        shutil.copyfile(source, beside)
+        _sync(beside)
+        _link(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name, which is refused where there is a file; a rename where the disk knows no second names."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.replace(source, target)
 
 
 def _sync(path: Path) -> None:

@@ -46,7 +46,7 @@ class FileSource:
         return {"files": str(self.path), **{key: value for key, value in how.items() if value}}
 
     def read(self, rows: Slice) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
-        names = self._files()
+        names = self.files()
         open_file = partial(FORMATS[self._format(names)], self.path, types=self.types, loose=bool(self.columns))
         partitions = Partitions.of(names, self.types)
         first = open_file(names[0])
@@ -106,7 +106,8 @@ class FileSource:
             )
         return next(iter(formats))
 
-    def _files(self) -> list[str]:
+    def files(self) -> list[str]:
+        """Names of the files, in the order in which they are read."""
         pattern = self.path.path
         if any(character in pattern for character in "*?["):
             found = self.path.fs.glob(pattern)
