@@ -18,6 +18,7 @@
     │   ├── TrainingError           the estimator refused its parameters or its data
     │   ├── PredictionError         a model refused rows, or its answer cannot be used
     │   ├── DeploymentError         a version was not taken by its target, or does not fit what stands there
+    │   │   └── Outdated            nothing is wrong, the alias has moved on to another version: skip
     │   └── RegistryError           MLflow refused the request
     │       └── NotFound
     └── SecurityError               refuse, never retry
@@ -94,6 +95,10 @@ class PredictionError(DataError):
 
 class DeploymentError(DataError):
     """A target did not take a version, or the version does not fit what is asked of it."""
+
+
+class Outdated(DeploymentError):
+    """The alias has moved on since a version was chosen; Airflow skips the task."""
 
 
 class RegistryError(DataError):

@@ -135,8 +135,10 @@ def get_provider_info() -> dict[str, Any]:
                         "backtest",
                         "profiles",
                         "drift",
+                        "smoke",
                         "scoring",
                         "deployment",
+                        "rollout",
                     )
                 ],
             }

@@ -26,6 +26,7 @@ from airflow_mlops.testing.invariants import check_invariants
 DAGS = Path(__file__).parent.parent / "dags"
 SCHEMA = DAGS / "projects" / "project.schema.json"
 FLOWS = ("continuous_training", "reproduce", "backtest", "drift_check", "batch_scoring")
+DEPLOYING = "continuous_deployment"
 PROJECTS = ("arrival_delay", "flight_delays")
 FLIGHTS = "continuous_training__flight_delays"
 REPRODUCE = "reproduce__flight_delays"
@@ -154,7 +155,51 @@ def test_the_form_of_a_reproduction_refuses_nonsense(
             param.resolve(value)
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("model", ["flight_delays", "their-own.model"], ["", None, "a b", "../x", "'; DROP TABLE d; --"]),
+        ("to", ["previous", "3", "2026-11-01", "2026-11-01T06:00:00+00:00"], ["", None, "next", "-1", "0", "3; x"]),
+        ("reason", ["late flights were not counted"], [None, "x" * 501, 7]),
+    ],
+)  # fmt: skip
+def test_the_form_of_a_rollback_refuses_nonsense(
+    dags: dict[str, DAG], name: str, good: list[Any], bad: list[Any]
+) -> None:
+    params = dags["rollback"].params
+    param = params.get_param(name)
+    assert param.schema["title"]
+    assert param.description
+    for value in good:
+        assert param.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ParamValidationError):
+            param.resolve(value)
+
+
+def test_a_rollback_works_whatever_is_wrong_elsewhere(two_projects: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (two_projects / "projects" / "flight_delays.yaml").write_text("name: [")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "rollback")
+    bag = load(two_projects)
+    assert bag.import_errors == {}
+    (dag,) = bag.dags.values()
+    assert dag.get_task("roll_back").downstream_task_ids == {"redeploy"}
+    target_of = dag.user_defined_macros["target_of"]  # type: ignore[index]
+    assert json.loads(target_of("other")) == {"uri": "serving://serving_default"}
+    assert target_of("flight_delays") == ""
+
+
+def test_only_projects_that_say_where_to_are_deployed(dags: dict[str, DAG]) -> None:
+    assert {name for name in dags if name.startswith(DEPLOYING)} == {f"{DEPLOYING}__flight_delays"}
+    dag = dags[f"{DEPLOYING}__flight_delays"]
+    told = dags[FLIGHTS].get_task("promote").outlets[0]
+    assert told.name == "flight_delays_champion"
+    (asset,) = dag.schedule  # type: ignore[misc]
+    assert (asset.name, asset.uri) == ("flight_delays_champion", "mlflow://flight_delays/champion")
+    assert dag.max_active_runs == 1
+
+
+@pytest.mark.parametrize("flow", [*FLOWS, DEPLOYING])
 def test_a_worker_builds_only_the_dag_of_its_task(
     flow: str, two_projects: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +240,18 @@ def test_a_worker_builds_only_the_dag_of_its_task(
         ("scoring: {", "scoring: { alias: latest,", "scoring.alias: .*reserved by MLflow"),
         ("max_age: 2", "max_age: -1", "backtest.max_age: Input should be greater than or equal to 0"),
         ("cadences: [1, 2]", "cadences: []", "backtest.cadences: List should have at least 1 item"),
+        ("if_absent: skip", "if_absnt: skip", "deployment.if_absnt: Extra inputs"),
+        ("if_absent: skip", "if_absent: ignore", "deployment.if_absent: Input should be 'fail' or 'skip'"),
+        (
+            'target: "serving://serving_default"',
+            'target: "s3://models", canary: { share: 0.1 }',
+            "deployment: .*only a target serving",
+        ),
+        (
+            'target: "serving://serving_default"',
+            'target: "serving://a", canary: { share: 1 }',
+            "deployment.canary.share: Input should be less than 1",
+        ),
         ("name: other", "name: [", "cannot be read"),
     ],
 )

@@ -48,6 +48,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """A span in seconds from 0 on."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return found
+
+
 def _argument(*flags: str, **options: Any) -> Argument:
     return Argument(flags, options)
 
@@ -195,5 +206,53 @@ COMMANDS = (
         "Which rows a run of one date may use, in words",
         "planning.explain_window",
         (_PROJECT, _argument("--at", metavar="DATE", type=date, required=True, help="date of the run"), _DAGS, _JSON),
+    ),
+)
+
+#: Commands of a shell alone: the server runs on machines where Airflow does not.
+SHELL_COMMANDS = (
+    Command(
+        "serve",
+        "Serve a model over HTTP, and follow its alias",
+        "serving.serve",
+        (
+            _argument("model", metavar="MODEL", help="models:/NAME@champion, or models:/NAME/3"),
+            _argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"),
+            _argument("--port", type=int, default=8080, help="port to listen on (default: 8080)"),
+            _argument(
+                "--keep", metavar="FOLDER", help="of the last good copy (default: ~/.airflow-mlops/serving/NAME)"
+            ),
+            _argument(
+                "--trusted",
+                metavar="CLASS",
+                action="append",
+                default=[],
+                help="class of your own, package.module.Class",
+            ),
+            _argument("--token-file", metavar="FILE", help="holds the token of /deploy; without it nobody may deploy"),
+            _argument("--closed", action="store_true", help="ask for the token everywhere but at /health and /ready"),
+            _argument(
+                "--follow", metavar="SECONDS", type=seconds, default=10, help="look at the alias this often (0: once)"
+            ),
+            _argument("--ignore-extra", action="store_true", help="ignore columns that the model does not take"),
+            _argument("--log", metavar="URI", help="folder or URI of the prediction log (default: none)"),
+            _argument(
+                "--hash", metavar="COLUMN", action="append", default=[], help="sensitive column to log as a keyed hash"
+            ),
+            _argument("--hash-key-file", metavar="FILE", help="holds the key of these hashes"),
+            _argument("--threads", type=positive, default=1, help="of one prediction (default: 1)"),
+            _argument(
+                "--load-seconds", metavar="SECONDS", type=seconds, default=120, help="to bring a version up (120)"
+            ),
+            _argument(
+                "--slowdown", type=seconds, default=5, help="how many times slower a version may be (default: 5)"
+            ),
+            _argument(
+                "--max-body", metavar="BYTES", type=positive, default=4 << 20, help="of a request (default: 4 MB)"
+            ),
+            _argument("--max-rows", metavar="N", type=positive, default=10_000, help="of a request (default: 10000)"),
+            _argument("--max-waiting", metavar="N", type=positive, default=256, help="requests at once (default: 256)"),
+            _JSON,
+        ),
     ),
 )

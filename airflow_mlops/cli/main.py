@@ -13,7 +13,7 @@ from importlib import import_module
 from airflow_mlops import __version__
 from airflow_mlops.cli.answers import Answer
 from airflow_mlops.cli.connections import Connections, ShellConnections
-from airflow_mlops.cli.definition import COMMANDS
+from airflow_mlops.cli.definition import COMMANDS, SHELL_COMMANDS
 from airflow_mlops.exceptions import MlopsError
 
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     _server(parser, None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in (*COMMANDS, *SHELL_COMMANDS):
         its = commands.add_parser(command.name, help=command.help, description=command.help)
         for argument in command.arguments:
             its.add_argument(*argument.flags, **argument.options)

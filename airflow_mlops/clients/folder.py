@@ -159,7 +159,7 @@ def _is_local(path: UPath) -> bool:
 def _manifest(folder: UPath) -> Deployed | None:
     try:
         found = json.loads((folder / MANIFEST).read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return deployed_of(found) if isinstance(found, dict) else None
 

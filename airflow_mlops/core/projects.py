@@ -226,6 +226,39 @@ class ScoringSection(_Section):
         return self.model_dump(include={"keys", "log_inputs", "hidden", "hashed", "hash_conn_id"})
 
 
+class CanarySection(_Section):
+    """A trial of a new champion on a part of the requests, before it answers all of them."""
+
+    share: float = Field(default=0.1, gt=0, lt=1, description="Of the requests")
+    patience: float = Field(default=3600, gt=0, description="Seconds after which an undecided canary is taken back")
+    policy: dict[str, Any] = Field(default={}, description="Arguments of RolloutPolicy")
+
+
+class DeploymentSection(_Section):
+    """Where the champion goes."""
+
+    target: str | dict[str, Any] = Field(description="Such as serving://serving_default; with options: {uri: …, …}")
+    if_absent: Literal["fail", "skip"] = Field(
+        default="fail", description="What to do where the target's Airflow connection does not exist"
+    )
+    smoke_test: dict[str, Any] | None = Field(
+        default={}, description="Budgets of SmokeTestModelOperator, such as latency_ms; null for no smoke test"
+    )
+    canary: CanarySection | None = Field(default=None, description="Left out: the champion answers at once")
+
+    @model_validator(mode="after")
+    def _canary_at_a_server(self) -> DeploymentSection:
+        if self.canary and not self.serving_conn_id:
+            raise ValueError("canary: only a target serving://conn_id shares requests out")
+        return self
+
+    @property
+    def serving_conn_id(self) -> str:
+        """The connection of our server; empty for another target."""
+        uri = self.target if isinstance(self.target, str) else str(self.target.get("uri", ""))
+        return uri.removeprefix("serving://") if uri.startswith("serving://") else ""
+
+
 class Project(_Section):
     """One model's project file."""
 
@@ -248,6 +281,7 @@ class Project(_Section):
     backtest: BacktestSection = BacktestSection()
     drift: DriftSection = DriftSection()
     scoring: ScoringSection | None = Field(default=None, description="Batch scoring; none if left out")
+    deployment: DeploymentSection | None = Field(default=None, description="Left out: nothing is deployed")
 
     @model_validator(mode="after")
     def _gate_reads_what_is_measured(self) -> Project:

@@ -16,6 +16,12 @@ TRUSTED_TYPES: Final = frozenset(
         "functools.partial",
         "sklearn.utils.validation.check_array",
         "numpy.dtype",
+        # LightGBM's estimators. The booster is its trees as text, which LightGBM's own parser reads: no name in it is
+        # imported or called, and a function as objective or metric is a type of its own to skops, and refused.
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRegressor",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_mlops.clients.folder import FolderTarget
+from airflow_mlops.clients.plugins import PluginTarget
+from airflow_mlops.clients.sagemaker import SageMakerTarget
 from airflow_mlops.clients.serving import ServingTarget
 from airflow_mlops.core.deployment import Target
+from airflow_mlops.core.deployment.sagemaker import Hosting
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.hooks.serving import ServingHook
 from airflow_mlops.hooks.store import object_path
@@ -51,7 +54,29 @@ def _folder(uri: str, *, keep: int = 5) -> Target:
     return FolderTarget(object_path(uri.removeprefix("file://")), keep)
 
 
-_KINDS: dict[str, Callable[..., Target]] = {"serving": _serving}
+def _sagemaker(endpoint: str, *, aws_conn_id: str = "aws_default", region: str | None = None, **hosting: Any) -> Target:
+    described = Hosting(endpoint, **hosting)
+    return SageMakerTarget(_aws("sagemaker", aws_conn_id, region), _aws("s3", aws_conn_id, region), described)
+
+
+def _aws(kind: str, conn_id: str, region: str | None) -> Any:
+    try:
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("The AWS provider is not installed: pip install 'airflow-mlops[s3]'.") from error
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+
+    try:
+        return AwsGenericHook(aws_conn_id=conn_id, client_type=kind, region_name=region).get_conn()
+    except BotoCoreError as error:
+        raise ConfigurationError(f"AWS connection {conn_id} makes no client: {error}") from error
+
+
+_KINDS: dict[str, Callable[..., Target]] = {
+    "serving": _serving,
+    "sagemaker": _sagemaker,
+    "mlflow-deployments": PluginTarget,
+}
 
 
 def _said(error: TypeError) -> str:

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, A
 
 from airflow_mlops.core.run_types import RunType, run_type_of
 from airflow_mlops.core.windows import resolve_as_of
-from airflow_mlops.exceptions import ConfigurationError, DataError, GateRefused, NotEnoughData, SecurityError
+from airflow_mlops.exceptions import ConfigurationError, DataError, GateRefused, NotEnoughData, Outdated, SecurityError
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.store import object_path, store_path
 from airflow_mlops.steps.budget import CpuBudget
@@ -34,9 +34,9 @@ T = TypeVar("T")
 class MlopsOperator(BaseOperator):
     """Runs one step: subclasses implement :meth:`run_step`.
 
-    Too little data and a gate that says no skip the task, wrong data and refused access fail it without a retry, and
-    everything else (a server that is away) is left to Airflow's retries. The CPU seconds of the step go to XCom
-    ``cpu_seconds``.
+    Too little data, a gate that says no and a deployment that another has overtaken skip the task, wrong data and
+    refused access fail it without a retry, and everything else (a server that is away) is left to Airflow's retries.
+    The CPU seconds of the step go to XCom ``cpu_seconds``.
 
     :param mlflow_conn_id: Airflow connection to MLflow
     :param store: where snapshots and reports live; None for ``[mlops] store`` of Airflow's configuration
@@ -57,7 +57,7 @@ class MlopsOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         try:
             return self.run_step(context)
-        except (NotEnoughData, GateRefused) as error:
+        except (NotEnoughData, GateRefused, Outdated) as error:
             raise AirflowSkipException(str(error)) from error
         except (DataError, SecurityError) as error:
             raise AirflowFailException(str(error)) from error

@@ -17,7 +17,7 @@ from airflow_mlops.exceptions import DeploymentError, MlopsError, TransientError
 from airflow_mlops.serving.bodies import Reader
 from airflow_mlops.serving.counts import Rollout
 from airflow_mlops.serving.keeping import State, read_state, write_state
-from airflow_mlops.serving.lanes import Lane
+from airflow_mlops.serving.lanes import Lane, prepare
 from airflow_mlops.serving.loading import Order
 from airflow_mlops.serving.settings import Settings
 
@@ -77,6 +77,7 @@ class Director:
 
     async def run(self) -> None:
         """What served last serves again; then the version that is asked for; then what its alias points at."""
+        await asyncio.to_thread(prepare)
         await self._restore()
         follow = self.settings.follow
         while True:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import pickle
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -63,6 +65,8 @@ class Lane(Messages):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked: list[_Waiting] = []
         self._first: asyncio.Future[dict[str, Any]] | None = asyncio.get_running_loop().create_future()
+        self._since = 0.0
+        self._retired = False
         self._process: Any = None
 
     async def start(self, order: Order, seconds: float) -> dict[str, Any]:
@@ -117,14 +121,19 @@ class Lane(Messages):
         if not self.depth:
             self.close()
 
-    _retired = False
-
     def close(self) -> None:
         """End the process now."""
+        if self._first is not None:
+            self._first.cancel()
         with suppress(AttributeError):
-            self.transport.close()
+            self.transport.abort()
         if self._process is not None and self._process.is_alive():
-            self._process.terminate()
+            self._process.kill()
+
+    def give_up(self, seconds: float) -> None:
+        """End a process that has been at one batch for so long: what waits behind it would wait for ever."""
+        if self._asked and time.monotonic() - self._since >= seconds:
+            self.close()
 
     def message(self, message: bytes) -> None:
         import orjson
@@ -170,7 +179,7 @@ class Lane(Messages):
             if count > self.batch:
                 break
             batch.append(self.waiting.popleft())
-        self._asked = batch
+        self._asked, self._since = batch, time.monotonic()
         counts = [one.rows.count for one in batch]
         self.sent(sum(counts))
         self.send(pickle.dumps((task, counts, joined([one.rows.columns for one in batch])), protocol=5))
@@ -184,10 +193,22 @@ def refusal(told: dict[str, Any]) -> MlopsError:
     return kind(str(told.get("reason"))) if issubclass(kind, MlopsError) else DeploymentError(str(told))
 
 
-def _started(connection: socket.socket, order: Order) -> Any:
+def prepare() -> None:
+    """Import what every model needs, once, in the process that those of the models are forked from."""
+    if _START == "forkserver":
+        one = _context().Process(target=os.getpid, daemon=True)
+        one.start()
+        one.join()
+
+
+def _context() -> Any:
     context = multiprocessing.get_context(_START)
     if _START == "forkserver":
         context.set_forkserver_preload(list(process.PRELOADED))
-    one = context.Process(target=process.main, args=(connection, order), daemon=True, name=f"model {order.model}")  # type: ignore[attr-defined]
+    return context
+
+
+def _started(connection: socket.socket, order: Order) -> Any:
+    one = _context().Process(target=process.main, args=(connection, order), daemon=True, name=f"model {order.model}")
     one.start()
     return one

@@ -38,7 +38,8 @@ PRELOADED: Final = (
 
 def main(connection: socket.socket, order: Order) -> None:
     """Tell whether the version may serve, then serve it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the server, which ends us
+    for one in (signal.SIGINT, signal.SIGTERM):  # they are for the server, which ends us when all is answered
+        signal.signal(one, signal.SIG_IGN)
     import orjson
 
     with suppress(BrokenPipeError, ConnectionResetError), connection:

@@ -101,6 +101,7 @@ class Scorer:
             async with asyncio.timeout(self.limits.answer_seconds):
                 part = await side.lane.ask(rows)
         except TimeoutError:
+            side.lane.give_up(self.limits.answer_seconds / 2)
             refused = Refused(503, "timeout", "The model did not answer in time.", **_LATER)
         except Gone:
             refused = Refused(503, "model_gone", "The model's process ended: send it again.", **_LATER)

@@ -28,6 +28,7 @@ def server_of(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> uvi
         log_level="warning",
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         timeout_keep_alive=int(settings.limits.idle_seconds),
         timeout_graceful_shutdown=_GRACE,
         backlog=2048,

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from airflow_mlops.exceptions import (
     ConfigurationError,
     DeploymentError,
     DigestMismatch,
+    Outdated,
     ServiceUnavailable,
     UntrustedModel,
 )
@@ -69,7 +70,7 @@ class Request:
 
     ref: ModelRef
     mode: Mode = "champion"
-    share: float = 1.0
+    share: float = 0.1
     asked: bool = False
     alias: str = "champion"
 
@@ -89,18 +90,20 @@ def deploy(
     :param patience: seconds to wait for a target that is busy
     :param wait: False to return as soon as the target has begun; a repetition goes on from there
     :raises DeploymentError: the version may not serve, or the target refused it
+    :raises Outdated: it was named by number, and the alias has moved on
     :raises DigestMismatch: the target holds other bytes than were registered
     """
     check_mode(target, request.mode)
     name, before, sent = request.ref.name, target.standing(request.ref.name).champion, list[Wanted]()
     previous = before.version if before else None
     for _ in range(_ROUNDS + 1):
-        version = find_version(client.registry, request.ref)
-        wanted = Wanted(_deployed(version), request.mode, request.share)
+        version, wanted = _wanted(client, request)
         standing = _settled(target, name, patience) if wait else target.standing(name)
         decision = _decide(client, request, version, wanted, standing)
-        if decision.action == "refuse":
-            raise DeploymentError(decision.reason)
+        if decision.action == "outdated" and sent:
+            request = replace(request, ref=ModelRef(name, alias=request.alias))  # ours came late: make up for it
+            continue
+        _check_allowed(decision)
         if sent and sent[-1] == wanted and decision.action == "deploy":
             _check_kept(target, wanted, standing)
         if decision.action in ("keep", "wait") or len(sent) == _ROUNDS:
@@ -111,7 +114,7 @@ def deploy(
         raise ServiceUnavailable(f"{target.address} kept changing while model {name} was deployed: try again.")
     reason = f"{str(sent[-1].deployed).capitalize()} is there, as {request.mode}." if sent else decision.reason
     return Deployment(
-        **{**asdict(wanted.deployed), "mode": request.mode, "share": request.share},
+        **{**asdict(wanted.deployed), "mode": wanted.mode, "share": wanted.share},
         target=target.address,
         changed=bool(sent),
         holds=wanted.held_by(standing),
@@ -119,6 +122,30 @@ def deploy(
         reason=reason,
         settled=decision.action == "keep",
     )
+
+
+def plan(client: Mlflow, target: Target, request: Request) -> tuple[Deployed, Decision]:
+    """What a deployment would do now, without doing it.
+
+    :raises DeploymentError: it would refuse
+    """
+    check_mode(target, request.mode)
+    version, wanted = _wanted(client, request)
+    decision = _decide(client, request, version, wanted, target.standing(version.name))
+    _check_allowed(decision)
+    return wanted.deployed, decision
+
+
+def _wanted(client: Mlflow, request: Request) -> tuple[ModelVersion, Wanted]:
+    version = find_version(client.registry, request.ref)
+    return version, Wanted(_deployed(version), request.mode, 1.0 if request.mode == "champion" else request.share)
+
+
+def _check_allowed(decision: Decision) -> None:
+    if decision.action == "refuse":
+        raise DeploymentError(decision.reason)
+    if decision.action == "outdated":
+        raise Outdated(decision.reason)
 
 
 def _decide(client: Mlflow, request: Request, version: ModelVersion, wanted: Wanted, standing: Standing) -> Decision:

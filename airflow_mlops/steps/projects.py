@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -33,6 +34,16 @@ def load_projects(folder: Path, only: str | None = None) -> list[Project]:
     if only is not None:
         return [load_project(folder / f"{only}.yaml")]
     return [load_project(path) for path in sorted(folder.glob("*.yaml")) if not path.stem.endswith(".suite")]
+
+
+def readable_projects(folder: Path) -> list[Project]:
+    """The projects of a folder whose files can be read: for what must work whatever is wrong elsewhere."""
+    found = []
+    for path in sorted(folder.glob("*.yaml")):
+        if not path.stem.endswith(".suite"):
+            with suppress(ConfigurationError):
+                found.append(load_project(path))
+    return found
 
 
 def projects_for(flow: str, folder: Path, dag_id: str | None) -> list[Project]:

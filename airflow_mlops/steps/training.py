@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.import_path import import_object
+from airflow_mlops.core.packages import Package
 from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.signatures import output_type, signature_columns
 from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, training_facts
 from airflow_mlops.exceptions import TrainingError
 from airflow_mlops.steps import logged_models
 from airflow_mlops.steps.budget import CpuBudget
+from airflow_mlops.steps.golden import ARTIFACT as GOLDEN
+from airflow_mlops.steps.golden import make_golden
 from airflow_mlops.steps.models import environment, import_skops, save_model
 from airflow_mlops.steps.profiles import ARTIFACT, profile_table
 from airflow_mlops.steps.rows import features_of, labelled, target_of, training_rows
@@ -76,12 +79,16 @@ def train(
             signature = signature_columns(manifest.schema, features, missing_in(rows, features))
             output = output_type(manifest.schema, spec)
             digest = save_model(Path(folder), estimator, inputs=signature, outputs=output, trusted=trusted)
+        with budget("golden"):
+            package = Package(spec.model, 0, "", digest, spec.task, tuple(signature), output)
+            golden = make_golden(estimator, package, baseline)
         facts = training_facts(manifest, snapshot.uri, spec, run, key) | {
             tags.DIGEST: digest,
             tags.ENVIRONMENT: hashlib.sha256(environment().encode()).hexdigest(),
             tags.FEATURES: json.dumps(features),
             tags.TRAIN_ROWS: str(rows.num_rows),
             tags.BASELINE: baseline.digest,
+            tags.GOLDEN: golden.digest if golden else tags.UNKNOWN,
             tags.SENSITIVE: json.dumps(sensitive),
             tags.THREADS: str(threads or tags.UNKNOWN),
             tags.TRAIN_SECONDS: f"{time.monotonic() - begin:.2f}",
@@ -96,7 +103,10 @@ def train(
                 params={**spec.params, **params},
                 manifest=manifest,
                 files=Path(folder),
-                evidence={ARTIFACT: json.dumps(baseline.to_json())},
+                evidence={
+                    ARTIFACT: json.dumps(baseline.to_json()),
+                    **({GOLDEN: json.dumps(golden.to_json())} if golden else {}),
+                },
             )
 
 

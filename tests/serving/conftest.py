@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ class Running:
     url: str
     app: Any
     http: httpx.Client
-    stop: Callable[[], None]
 
     @property
     def port(self) -> int:
@@ -46,7 +45,7 @@ class Running:
     def token(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {TOKEN}"}
 
-    def ready(self, seconds: float = 60) -> bool:
+    def ready(self, seconds: float = 180) -> bool:
         return eventually(lambda: self.http.get("/ready").status_code == 200, seconds)
 
     def version(self) -> int | None:
@@ -63,6 +62,26 @@ def eventually(happens: Callable[[], Any], seconds: float = 30) -> bool:
     return False
 
 
+@contextmanager
+def running(shelf: Shelf, keep: Path, model: str = "models:/m@champion", **changes: Any) -> Iterator[Running]:
+    """A server of a model of the shelf, from its start to its end."""
+    changes = {"connect": shelf, "keep": keep, "token": TOKEN, **changes}
+    changes.setdefault("trusted", ("tests.serving.models.Odd",))
+    limits = Limits(**changes.pop("limits", {}))
+    server = server_of(Settings(ModelRef.parse(model), limits=limits, **changes))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    assert eventually(lambda: server.started)
+    url = f"http://127.0.0.1:{port_of(server)}"
+    try:
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            yield Running(url, server.config.loaded_app, client)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path / "shelf")
@@ -73,27 +92,9 @@ def serve(shelf: Shelf, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start a server of a model of the shelf; ``wait=False`` where nothing will serve."""
     with ExitStack() as stack:
 
-        def start(model: str = "models:/m@champion", *, wait: bool = True, **changes: Any) -> Running:
-            changes = {"connect": shelf, "keep": tmp_path / "keep", "token": TOKEN, **changes}
-            changes["trusted"] = ("tests.serving.models.Odd", *changes.get("trusted", ()))
-            limits = Limits(**changes.pop("limits", {}))
-            server = server_of(Settings(ModelRef.parse(model), limits=limits, **changes))
-            thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-            thread.start()
-            assert eventually(lambda: server.started)
-            url = f"http://127.0.0.1:{port_of(server)}"
-            client = httpx.Client(base_url=url, trust_env=False, timeout=30)
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join(30)
-                assert not thread.is_alive()
-
-            stack.callback(client.close)
-            stack.callback(stop)
-            running = Running(url, server.config.loaded_app, client, stop)
-            if wait:
-                assert running.ready(), running.http.get("/version").json()
-            return running
+        def start(*, wait: bool = True, **changes: Any) -> Running:
+            found = stack.enter_context(running(shelf, tmp_path / "keep", **changes))
+            assert not wait or found.ready(), found.http.get("/version").json()
+            return found
 
         yield start

@@ -15,7 +15,7 @@ from airflow_mlops.core.registry import ModelVersion
 class Decision:
     """What to do, and why in plain words."""
 
-    action: Literal["deploy", "keep", "wait", "refuse"]
+    action: Literal["deploy", "keep", "wait", "refuse", "outdated"]
     reason: str
 
 
@@ -45,8 +45,11 @@ def decide(
     'Version 1 of model m is not its champion, version 2 is: promote it, or roll back to it.'
     """
     subject = f"Version {version.version} of model {version.name}"
-    if why := _refused(version, wanted, champion=champion, pinned=pinned, asked=asked):
+    if why := _refused(version, wanted, pinned=pinned, asked=asked):
         return Decision("refuse", f"{subject} {why}")
+    if wanted.mode == "champion" and not asked and version.version != champion:
+        there = "none is" if champion is None else f"version {champion} is"
+        return Decision("outdated", f"{subject} is not its champion, {there}: promote it, or roll back to it.")
     if standing.busy:
         return Decision("wait", "A change is under way.")
     if wanted.held_by(standing):
@@ -58,9 +61,7 @@ def decide(
     return Decision("deploy", f"{subject} takes the place of {standing.champion or 'nothing'}.")
 
 
-def _refused(
-    version: ModelVersion, wanted: Wanted, *, champion: int | None, pinned: int | None, asked: bool
-) -> str | None:
+def _refused(version: ModelVersion, wanted: Wanted, *, pinned: int | None, asked: bool) -> str | None:
     if version.superseded:
         other = version.tags[tags.SUPERSEDED_BY]
         return f"is superseded by version {other}, which is the same model: deploy that one."
@@ -72,7 +73,4 @@ def _refused(
         return f"was retracted ({retraction.reason}): pin it, if it is to serve nevertheless."
     if tags.APPROVED not in version.tags and wanted.mode != "shadow":
         return "was not approved: promote it, or try it as a shadow, which answers nobody."
-    if wanted.mode == "champion" and version.version != champion:
-        which = "none is" if champion is None else f"version {champion} is"
-        return f"is not its champion, {which}: promote it, or roll back to it."
     return None

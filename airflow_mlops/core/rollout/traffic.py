@@ -41,7 +41,7 @@ class Side:
 class Traffic:
     """Counts of both sides.
 
-    :param share: of the requests that go to the candidate; in a shadow it sees as many as the champion
+    :param share: of the requests that go to a canary
     :param only_candidate: requests that the candidate alone got wrong, or was further off with, of those that both
         answered and whose truth is known; likewise ``only_champion``
     """
@@ -64,7 +64,7 @@ class Traffic:
         """How likely something that befalls both models alike befalls the candidate; the greater of plan and fact."""
         both = self.champion.requests + self.candidate.requests
         fact = self.candidate.requests / both if both else 0.5
-        plan = 0.5 if self.mode == "shadow" else self.share or 0.0
+        plan = (self.share or 0.0) if self.mode == "canary" else 0.0
         return min(max(plan, fact, 0.001), 0.999)
 
     def since(self, earlier: Traffic) -> Traffic:
