@@ -98,7 +98,10 @@ class Run:
             told = json.loads(body)
             self.versions[told["version"]] += 1
             named = f"x-model-version: {told['version']}".encode() in head.lower()
-            if not named or abs(told["scores"][0] - self.expected[told["version"]][number]) > 1e-9:
+            if (
+                not named
+                or abs((told["scores"] or told["predictions"])[0] - self.expected[told["version"]][number]) > 1e-9
+            ):
                 self.failures["mixed versions"] += 1
         if begin - self.start > self.warm:
             self.latencies.append(time.perf_counter() - begin)
@@ -132,7 +135,7 @@ async def main() -> None:
     parser.add_argument("--warm", type=float, default=1.0, help="seconds that are not counted")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--until", help="go on until this file is there, instead of for so many seconds")
-    parser.add_argument("--expected", help="JSON: of each version the score of each body")
+    parser.add_argument("--expected", help="JSON: of each version the score (or prediction) of each body")
     given = parser.parse_args()
     run, loop = Run(given), asyncio.get_running_loop()
     ends = []
