@@ -37,7 +37,7 @@ test: setup ## run the tests (JOBS=2 at once), and a tenth of the faults on SQLi
 	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "not integration" -n $(JOBS) --dist loadfile
 
 integration: setup .venv/.spark ## run the tests against real servers, and a tenth of the faults
-	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults"
+	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults" --durations=15
 
 faults: setup ## kill, lose replies, race and go away, at full count
 	AIRFLOW_MLOPS_FAULT_SHARE=1 .venv/bin/python -m pytest -m faults

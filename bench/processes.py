@@ -104,8 +104,12 @@ class Watch(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        while not self._ended.wait(LOOK):
+        pause = LOOK
+        while not self._ended.wait(pause):
+            begin = time.perf_counter()
             self.peak = max(self.peak, tree_memory(self._pid))
+            # The kernel holds the process up while it counts the pages of a large one.
+            pause = max(LOOK, 25 * (time.perf_counter() - begin))
             if time.monotonic() > self._deadline:
                 self.overtime = True
                 self._kill()
