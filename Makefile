@@ -15,7 +15,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # The machine's own certificates, where it has any: a company's network may need them.
 export UV_SYSTEM_CERTS ?= $(if $(wildcard $(CERTIFICATES)),true,false)
 # What an activated environment or an Airflow of the caller's own would change about ours.
-unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 unexport $(filter AIRFLOW% MLFLOW%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help

