@@ -85,13 +85,18 @@ def shelf(tmp_path: Path) -> Shelf:
 @pytest.fixture
 def server(shelf: Shelf, tmp_path: Path) -> Iterator[Running]:
     shelf.set_alias("m", "champion", odd(shelf))
-    with running(shelf, tmp_path / "keep", load_seconds=15) as found:
+    with running(shelf, tmp_path / "keep", load_seconds=45) as found:
         assert found.ready()
         yield found
 
 
 def odd(shelf: Shelf, how: str = "fine") -> int:
     return shelf.publish(Odd(how).fit(None), task="regression", facts={tags.APPROVED: "2026-10-01"})
+
+
+def write(name: str, result: Any) -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / name).write_text(json.dumps(result, indent=1))
 
 
 def client_of(server: Running) -> ServingClient:
@@ -117,8 +122,7 @@ def test_a_canary_that_fails_is_taken_back(server: Running, shelf: Shelf) -> Non
         "candidate_errors": found.traffic.candidate.errors, "looks": found.looks, "seconds_to_be_back": round(back, 3),
         "requests": len(clients.answers), "failed_requests": sum(s != 200 for _, s, _ in clients.answers),
     }  # fmt: skip
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "canary.json").write_text(json.dumps(result, indent=1))
+    write("canary.json", result)
 
 
 def test_a_canary_that_is_fine_becomes_champion(server: Running, shelf: Shelf) -> None:
@@ -133,20 +137,23 @@ def test_a_canary_that_is_fine_becomes_champion(server: Running, shelf: Shelf) -
     assert {status for _, status, _ in clients.answers} == {200}
 
 
-@pytest.mark.parametrize("how", ["file", "slow_load", "error", "nan", "wide", "slow"])
-def test_a_bad_candidate_leaves_its_reason(server: Running, shelf: Shelf, how: str) -> None:
-    bad = odd(shelf, "fine" if how == "file" else how)
-    if how == "file":
-        (shelf.root / f"m-m-{bad}" / "model.skops").write_bytes(b"PK\x05\x06" + b"\0" * 18)
+def test_bad_candidates_leave_their_reason(server: Running, shelf: Shelf) -> None:
+    found = []
     target = ServingTarget(client_of(server))
-    with asking(server) as clients, pytest.raises(MlopsError) as refused:
-        deploy(shelf, target, Request(ModelRef("m", bad), asked=True))
+    for how in ("file", "slow_load", "error", "nan", "wide", "slow"):
+        bad = odd(shelf, "fine" if how == "file" else how)
+        if how == "file":
+            (shelf.root / f"m-m-{bad}" / "model.skops").write_bytes(b"PK\x05\x06" + b"\0" * 18)
+        with asking(server) as clients, pytest.raises(MlopsError) as refused:
+            deploy(shelf, target, Request(ModelRef("m", bad), asked=True))
+        assert shelf.version("m", bad).tags[tags.REFUSED] == str(refused.value)
+        told = server.http.get("/version").json()
+        assert (told["champion"]["version"], told["last_error"]["version"]) == (1, str(bad))
+        assert told["last_error"]["reason"].rstrip(".") in str(refused.value)
+        assert {(status, version) for _, status, version in clients.answers} == {(200, "1")}
+        found.append({"case": how, "refused": True, "requests": len(clients.answers), "failed_requests": 0})
     target.close()
-    assert shelf.version("m", bad).tags[tags.REFUSED] == str(refused.value)
-    told = server.http.get("/version").json()
-    assert (told["champion"]["version"], told["last_error"]["version"]) == (1, str(bad))
-    assert told["last_error"]["reason"].rstrip(".") in str(refused.value)
-    assert {(status, version) for _, status, version in clients.answers} == {(200, "1")}
+    write("candidates.json", found)
 
 
 @pytest.mark.parametrize(("build", "trusted"), [(light, ()), (own, (MILES,))], ids=["LightGBM", "own transformer"])
