@@ -25,7 +25,7 @@ from airflow_mlops.testing.invariants import check_invariants
 
 DAGS = Path(__file__).parent.parent / "dags"
 SCHEMA = DAGS / "projects" / "project.schema.json"
-FLOWS = ("continuous_training", "reproduce", "backtest", "drift_check")
+FLOWS = ("continuous_training", "reproduce", "backtest", "drift_check", "batch_scoring")
 DEPLOYING = "continuous_deployment"
 PROJECTS = ("arrival_delay", "flight_delays")
 FLIGHTS = "continuous_training__flight_delays"
@@ -236,6 +236,8 @@ def test_a_worker_builds_only_the_dag_of_its_task(
             "sources.weather: .*exactly one of",
         ),
         ("task: classification", "task: clasification", "training.task: .*clasification"),
+        ("before: 1h", "before: an hour", "scoring.before: Value error, 'an hour' is not a span of time"),
+        ("scoring: {", "scoring: { alias: latest,", "scoring.alias: .*reserved by MLflow"),
         ("max_age: 2", "max_age: -1", "backtest.max_age: Input should be greater than or equal to 0"),
         ("cadences: [1, 2]", "cadences: []", "backtest.cadences: List should have at least 1 item"),
         ("if_absent: skip", "if_absnt: skip", "deployment.if_absnt: Extra inputs"),
@@ -452,3 +454,36 @@ def test_the_drift_check_stands_alone(
     found = outputs(run_dag(dags["drift_check"], run_conf=form))["check"]
     assert (found["verdict"], found["columns"]) == ("drift", 1)
     assert found["worst"][0]["sentence"].startswith("minutes: the median rose from 49 to 89")
+
+
+def test_the_champion_is_asked_about_the_flights_of_a_day_once(
+    runs: Any,
+    dags: dict[str, DAG],
+    run_dag: Callable[..., Any],
+    states: Callable[..., Any],
+    outputs: Callable[..., Any],
+) -> None:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    dag = dags["batch_scoring__flight_delays"]
+    since = "2026-10-31T00:00:00+00:00"
+    run = run_dag(dag, run_conf={"as_of": AS_OF, "since": since})
+    assert states(run) == dict.fromkeys(("ingest_flights", "ingest_weather", "prepare", "score"), "success")
+    found = outputs(run)["score"]
+    assert (found["version"], found["interval"], found["new"]) == (1, f"{since}/{AS_OF}", True)
+    rows = pq.read_table(found["uri"], partitioning=None)
+    assert 500 < rows.num_rows == found["rows"] < 1500
+    assert pc.min(rows["time_hour"]).as_py() == datetime.fromisoformat(since)  # the hour before is its weather's
+    first = pc.equal(rows["time_hour"], pc.min(rows["time_hour"]))
+    assert rows.filter(first)["inputs"].combine_chunks().field("temp").null_count == 0
+
+    form = {
+        "model": "models:/flight_delays@champion",
+        "rows": outputs(run)["prepare"]["uri"],
+        "at": datetime.now(UTC).isoformat(),
+        "keys": ["flight"],
+        "as_of": AS_OF,
+    }
+    alone = outputs(run_dag(dags["batch_scoring"], run_conf=form))["score"]
+    assert (alone["mode"], alone["keys"], alone["rows"] > found["rows"]) == ("backfill", ["flight"], True)

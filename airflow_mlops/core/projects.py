@@ -14,7 +14,7 @@ from airflow_mlops.core.drift.policy import DriftPolicy
 from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
-from airflow_mlops.core.names import check_name
+from airflow_mlops.core.names import check_alias, check_name
 from airflow_mlops.core.validation.history import FreshnessPolicy, HistoryPolicy, VolumePolicy
 from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.core.windows import TrainingWindow
@@ -37,6 +37,12 @@ def _drift(value: dict[str, Any]) -> dict[str, Any]:
 def _last(value: str) -> str:
     if not re.fullmatch(r"([2-9]|[1-9]\d{1,4})[hdw]", value):
         raise ValueError(f"{value!r} is not a span of two days, hours or weeks and more: write 28d or 48h")
+    return value
+
+
+def _span(value: str) -> str:
+    if not re.fullmatch(r"\d{1,5}[hdw]", value):
+        raise ValueError(f"{value!r} is not a span of time: write 1d or 6h")
     return value
 
 
@@ -198,6 +204,28 @@ class DriftSection(_Section):
         return {"lookback": f"{count - 1}{unit}", "test": f"1{unit}", "timezone": timezone}
 
 
+class ScoringSection(_Section):
+    """What the batch scoring does with the rows of each of its intervals; arguments of BatchScoreOperator."""
+
+    schedule: str = Field(default="0 0 * * *", pattern=_CRON, description="Cron expression of the intervals")
+    alias: Annotated[str, AfterValidator(check_alias)] = Field(default="champion", description="Of the version to ask")
+    before: Annotated[str, AfterValidator(_span)] = Field(
+        default="0h", description="Rows of so long before the interval are read too, and not scored: 1d"
+    )
+    keys: list[str] | dict[str, str] = Field(
+        default=[],
+        description="Columns to pass through to the result; or what each is called there",
+    )
+    log_inputs: bool = Field(default=True, description="Whether the result holds the model's inputs too")
+    hidden: list[str] = Field(default=[], description="Inputs to leave out, beside the sensitive ones")
+    hashed: list[str] = Field(default=[], description="Inputs and keys of which a keyed hash is kept")
+    hash_conn_id: str | None = Field(default=None, description="Airflow connection whose password is the hashes' key")
+
+    def arguments(self) -> dict[str, Any]:
+        """Those of the operator that stand for themselves."""
+        return self.model_dump(include={"keys", "log_inputs", "hidden", "hashed", "hash_conn_id"})
+
+
 class CanarySection(_Section):
     """A trial of a new champion on a part of the requests, before it answers all of them."""
 
@@ -252,6 +280,7 @@ class Project(_Section):
     )
     backtest: BacktestSection = BacktestSection()
     drift: DriftSection = DriftSection()
+    scoring: ScoringSection | None = Field(default=None, description="Batch scoring; none if left out")
     deployment: DeploymentSection | None = Field(default=None, description="Left out: nothing is deployed")
 
     @model_validator(mode="after")

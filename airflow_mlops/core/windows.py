@@ -204,3 +204,39 @@ class TrainingWindow:
             )
         validation = Bounds(held_out, test_start) if self.validation else None
         return Windows(as_of, Bounds(train_start, train_end), Bounds(test_start, test_end), validation)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The rows from an instant to the as-of, for those who score and do not train.
+
+    >>> found = Interval("2026-11-20").at(datetime(2026, 11, 21, tzinfo=UTC))
+    >>> found.whole.to_json()
+    ['2026-11-20T00:00:00+00:00', '2026-11-21T00:00:00+00:00']
+    """
+
+    since: str
+    before: str = "0h"
+    knowledge_time: str | None = None
+    timezone: str = "UTC"
+
+    def at(self, as_of: datetime) -> Windows:
+        """What one as-of may use: nothing is held out.
+
+        :raises ConfigurationError: it ends before it begins
+        """
+        since = instant(self.since, "since")
+        if since >= as_of:
+            raise ConfigurationError(f"The interval from {since.isoformat()} to {as_of.isoformat()} is empty.")
+        start = Span(self.before).before(since, ZoneInfo(self.timezone))
+        return Windows(as_of, Bounds(start, as_of), Bounds(as_of, as_of))
+
+
+def window_of(data: Mapping[str, Any]) -> TrainingWindow | Interval:
+    """The window that a plain dict describes: an interval if it has ``since``."""
+    if "since" not in data:
+        return TrainingWindow.from_json(data)
+    try:
+        return Interval(**data)
+    except TypeError as error:
+        raise ConfigurationError(f"Interval {dict(data)!r}: {error}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlops.core.packages import ModelRef
@@ -34,6 +35,7 @@ class BatchScoreOperator(MlopsOperator):
     :param model: ``models:/NAME@champion`` or ``models:/NAME/3``
     :param rows: output of a snapshot task, URI of a snapshot, files such as ``/data/*.parquet``, or ``{"files": path}``
         with the ``format``, ``types`` and ``columns`` of such a source
+    :param since: rows of a snapshot before this instant are not scored: the preparation needed them
     :param at: an instant: the version that was in production then, by the ledger; None for now, or for the as-of of a
         backfill
     :param interval: what the rows are about, where that is not the run's data interval: the same name again is the same
@@ -53,8 +55,8 @@ class BatchScoreOperator(MlopsOperator):
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields,
-        "model", "rows", "at", "interval", "message_id", "keys", "log_inputs", "hidden", "hashed", "hash_conn_id",
-        "predictions", "as_of", "trusted", "threads",
+        "model", "rows", "since", "at", "interval", "message_id", "keys", "log_inputs", "hidden", "hashed",
+        "hash_conn_id", "predictions", "as_of", "trusted", "threads",
     )  # fmt: skip
     template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json"}
 
@@ -63,6 +65,7 @@ class BatchScoreOperator(MlopsOperator):
         *,
         model: str,
         rows: str | Mapping[str, Any],
+        since: str | None = None,
         at: str | None = None,
         interval: str | None = None,
         message_id: str | None = None,
@@ -80,6 +83,7 @@ class BatchScoreOperator(MlopsOperator):
         super().__init__(**kwargs)
         self.model = model
         self.rows = rows
+        self.since = since
         self.at = at
         self.interval = interval
         self.message_id = message_id
@@ -97,7 +101,7 @@ class BatchScoreOperator(MlopsOperator):
         found, path, new = score(
             self.client,
             self._batch(context),
-            find_rows(self.rows, object_path),
+            find_rows(self.rows, object_path, instant(str(self.since), "since") if _given(self.since) else None),
             self._root,
             keep=self._keep(),
             trusted=self.trusted or [],
@@ -118,13 +122,23 @@ class BatchScoreOperator(MlopsOperator):
         name = str(self.interval) if _given(self.interval) else None
         return Batch(
             ref=str(ModelRef.parse(self.model)),
-            interval=name or interval_of(context, moment.isoformat()),
+            interval=name or self._interval(context, moment),
             as_of=moment.isoformat(),
             at=at.isoformat() if at else None,
             mode="backfill" if past or at else "batch",
             message_id=str(self.message_id) if _given(self.message_id) else None,
             named=name is not None,
         )
+
+    def _interval(self, context: Context, moment: datetime) -> str:
+        """What the rows of a run are about: from since, or from the begin of its data interval, to the as-of."""
+        run: Any = context["dag_run"]
+        start, end = getattr(run, "data_interval_start", None), getattr(run, "data_interval_end", None)
+        if _given(self.since):
+            start, end = instant(str(self.since), "since"), moment
+        if not start or not end or not instant(start) < instant(end) == moment:
+            return moment.isoformat()
+        return f"{instant(start).isoformat()}/{moment.isoformat()}"
 
     @property
     def _root(self) -> UPath:
@@ -144,18 +158,6 @@ class BatchScoreOperator(MlopsOperator):
             hashed=hashed,
             key=_secret(str(self.hash_conn_id)) if hashed else b"",
         )
-
-
-def interval_of(context: Context, otherwise: str) -> str:
-    """What the rows of a run are about: its data interval, where it has one that an explicit as-of does not replace.
-
-    :param otherwise: the as-of
-    """
-    run: Any = context["dag_run"]
-    start, end = getattr(run, "data_interval_start", None), getattr(run, "data_interval_end", None)
-    if not start or not end or instant(start) >= instant(end) or instant(end).isoformat() != otherwise:
-        return otherwise
-    return f"{instant(start).isoformat()}/{otherwise}"
 
 
 def _given(value: Any) -> bool:

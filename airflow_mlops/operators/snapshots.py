@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.windows import TrainingWindow
+from airflow_mlops.core.windows import window_of
 from airflow_mlops.hooks.store import object_path, sql_engine
 from airflow_mlops.operators.base import MlopsOperator, as_of, dag_code_version, number, snapshot_of
 from airflow_mlops.steps.snapshots import Snapshot, ingest, prepare
@@ -28,7 +28,8 @@ class IngestSnapshotOperator(MlopsOperator):
         "order_by": [columns]}`` (called with ``start``, ``end`` and ``as_of``), ``{"delta": path}`` or ``{"iceberg":
         table, "catalog": name}`` (the version in force at the as-of is pinned, nothing is copied)
     :param event_time: column with the time of each row; rows at or after the as-of are left out
-    :param window: arguments of :class:`~airflow_mlops.core.windows.TrainingWindow`; None for all rows
+    :param window: arguments of :class:`~airflow_mlops.core.windows.TrainingWindow`, or ``{"since": instant}`` for the
+        rows from then to the as-of; None for all rows
     :param key: columns that name what a row is about: of the rows of one key the one that became known last, by the
         window's ``knowledge_time``, counts; None where no row is ever corrected
     :param as_of: the instant the run is about; None for the run's own
@@ -67,7 +68,7 @@ class IngestSnapshotOperator(MlopsOperator):
             name=self.name,
             source=source_of(self.source, self.event_time),
             as_of=as_of(context, self.as_of),
-            window=TrainingWindow.from_json(self.window) if self.window else None,
+            window=window_of(self.window) if self.window else None,
             event_time=self.event_time,
             key=self.key or (),
             min_rows=number(self.min_rows, "min_rows"),

@@ -158,13 +158,15 @@ class Reader:
     def _check_names(self, names: Mapping[str, Any], where: str = "") -> None:
         missing = [c.name for c in self.columns if c.required and c.name not in names]
         if missing:
-            raise Refused(422, "columns", f"{where}Missing: {', '.join(missing[:20])}.")
+            raise Refused(422, "columns", f"{where}{'no' if where else 'No'} {', '.join(missing[:20])}.")
         if self.extra == "refuse" and names.keys() - self._names:
             raise self._unknown(where)
 
     def _unknown(self, where: str = "") -> Refused:
         takes = ", ".join(column.name for column in self.columns[:50])
-        return Refused(422, "columns", f"{where}A column that the model does not take; it takes {takes}.")
+        return Refused(
+            422, "columns", f"{where}{'a' if where else 'A'} column that the model does not take; it takes {takes}."
+        )
 
     def _check_count(self, count: int) -> None:
         if count == 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.import_path import call_path, import_object
 from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.snapshots import Manifest, canonical_json, digest
-from airflow_mlops.core.windows import TrainingWindow, instant
+from airflow_mlops.core.windows import Interval, TrainingWindow, instant
 from airflow_mlops.exceptions import ConfigurationError, DataError, NotEnoughData
 from airflow_mlops.steps.sources import DeltaSource, IcebergSource, Source, as_table, in_order
 from airflow_mlops.store.snapshots import Snapshot, open_snapshot, pin_snapshot, write_snapshot
@@ -27,7 +27,7 @@ def ingest(
     name: str,
     source: Source,
     as_of: datetime,
-    window: TrainingWindow | None = None,
+    window: TrainingWindow | Interval | None = None,
     event_time: str | None = None,
     key: Sequence[str] = (),
     min_rows: int = 1,

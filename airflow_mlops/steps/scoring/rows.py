@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_mlops.clients.arrivals import list_files, written
 from airflow_mlops.core.packages import Package
-from airflow_mlops.core.slices import Slice
+from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.snapshots import digest
+from airflow_mlops.core.windows import Bounds
 from airflow_mlops.exceptions import ConfigurationError, PredictionError, SnapshotError
 from airflow_mlops.steps.sources.files import FileSource
 from airflow_mlops.store.publish import is_local
@@ -54,9 +55,13 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class SnapshotRows:
-    """The rows of a snapshot, every file checked against its digest."""
+    """The rows of a snapshot, every file checked against its digest.
+
+    :param since: rows before are there for the preparation, and are not scored
+    """
 
     snapshot: Snapshot
+    since: datetime | None = None
 
     @property
     def where(self) -> str:
@@ -64,7 +69,8 @@ class SnapshotRows:
 
     @property
     def data_version(self) -> str:
-        return self.snapshot.manifest.data_version
+        facts = self.snapshot.manifest
+        return digest([facts.data_version, self.since.isoformat()]) if self.since else facts.data_version
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -73,12 +79,20 @@ class SnapshotRows:
         return pq.read_schema(self.snapshot.files[0])
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        yield from self.snapshot.batches(list(columns))
+        time = self.snapshot.manifest.event_time
+        if self.since is None:
+            yield from self.snapshot.batches(list(columns))
+            return
+        if time is None:
+            raise ConfigurationError(f"{self.where} has no time of its rows: leave since out.")
+        kept = Slice(_ALL.as_of, Bounds(self.since, _ALL.as_of))
+        for batch in sliced(self.snapshot.batches([*dict.fromkeys([*columns, time])]), kept, time, None):
+            yield batch.select(list(columns))
 
     def footers(self) -> Iterator[tuple[str, pq.FileMetaData]]:
         import pyarrow.parquet as pq
 
-        for file in self.snapshot.files:
+        for file in self.snapshot.files if self.since is None else ():
             yield file, pq.read_metadata(file)
 
 
@@ -134,11 +148,12 @@ class FileRows:
         return FileSource(self.path, **how, columns=tuple(columns))
 
 
-def find_rows(given: Any, path_of: Callable[[str], UPath]) -> Rows:
+def find_rows(given: Any, path_of: Callable[[str], UPath], since: datetime | None = None) -> Rows:
     """The rows that a text or an earlier task's output names.
 
     :param given: output of a snapshot task, URI of a snapshot, a file, folder or glob, or ``{"files": path}`` with the
         ``format``, ``types`` and ``columns`` of such a source
+    :param since: rows of a snapshot before this instant are not scored
     """
     if isinstance(given, Mapping) and set(given) <= {"files", "format", "types", "columns"} and "files" in given:
         return FileRows(path_of(str(given["files"])), {k: v for k, v in given.items() if k != "files" and v})
@@ -150,7 +165,9 @@ def find_rows(given: Any, path_of: Callable[[str], UPath]) -> Rows:
         )
     path = path_of(uri)
     if isinstance(given, Mapping) or (not any(one in uri for one in "*?[") and (path / "manifest.json").exists()):
-        return SnapshotRows(open_snapshot(path))
+        return SnapshotRows(open_snapshot(path), since)
+    if since is not None:
+        raise ConfigurationError(f"{uri} has no time of its rows: leave since out.")
     return FileRows(path)
 
 
