@@ -15,7 +15,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # The machine's own certificates, where it has any: a company's network may need them.
 export UV_SYSTEM_CERTS ?= $(if $(wildcard $(CERTIFICATES)),true,false)
 # What an activated environment or an Airflow of the caller's own would change about ours.
-unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 unexport $(filter AIRFLOW% MLFLOW%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ test: setup ## run the tests (JOBS=2 at once), and a tenth of the faults on SQLi
 	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "not integration" -n $(JOBS) --dist loadfile
 
 integration: setup .venv/.spark ## run the tests against real servers, and a tenth of the faults
-	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults"
+	AIRFLOW_MLOPS_FAULT_SHARE=0.1 .venv/bin/python -m pytest -m "integration or faults" --durations=15
 
 faults: setup ## kill, lose replies, race and go away, at full count
 	AIRFLOW_MLOPS_FAULT_SHARE=1 .venv/bin/python -m pytest -m faults

@@ -79,6 +79,8 @@ class Director:
         """What served last serves again; then the version that is asked for; then what its alias points at."""
         await asyncio.to_thread(prepare)
         await self._restore()
+        if self.settings.deployed_only:
+            return
         follow = self.settings.follow
         while True:
             done = await self._look()

@@ -106,9 +106,10 @@ def test_an_outage_fails_the_task_soon_and_its_retry_goes_on(stack: LocalStack) 
     wait_for(lambda: states(api, DAG, run_id)["train"] == "up_for_retry")
     stack.mlflow.start()
     assert api.wait(DAG, run_id)["state"] == "success"
-    first, second = api.tries(DAG, run_id, "train")
-    assert (first["state"], second["state"]) == ("failed", "success")
-    assert first["duration"] < 3 * 30  # half a minute, on a machine that does nothing else
+    # On a slow machine a second try may still come before the server is back.
+    *failed, last = api.tries(DAG, run_id, "train")
+    assert ({one["state"] for one in failed}, last["state"]) == ({"failed"}, "success")
+    assert max(one["duration"] for one in failed) < 3 * 30  # half a minute, on a machine that does nothing else
     assert f"MLflow at {stack.mlflow.url} did not answer" in log_of(stack, run_id, "train")
 
 

@@ -141,7 +141,7 @@ def test_sql_answers_what_is_sent_to_it_though_another_query_fails(hostile):
     columns = columns_of(hostile.files)
     broken = built({"type": "expect_column_mean_to_be_between", "kwargs": {"column": "text", "min_value": 0}})
     checks = [built({"type": f"expect_{kind}", "kwargs": kwargs}) for kind, kwargs in ANSWERED]
-    assert [way(check.expectation, columns.kinds, columns.rows) for check in checks] == [Way.SQL] * len(checks)
+    assert [way(check.expectation, columns.kinds) for check in checks] == [Way.SQL] * len(checks)
     failed, *results = sql.on_view(columns, [broken, *checks])
     assert failed is None
     assert [one is None for one in results] == [False] * len(checks)
@@ -149,19 +149,25 @@ def test_sql_answers_what_is_sent_to_it_though_another_query_fails(hostile):
     assert results[3].result["partial_unexpected_list"] == ["b", "日本", " ", "B%_"]
 
 
-def test_sql_groups_a_column_only_where_its_rows_are_many():
-    check = built({"type": "expect_column_values_to_be_unique", "kwargs": {"column": "whole"}}).expectation
-    assert [way(check, {"whole": "integer"}, rows) for rows in (100, 20_000_000)] == [Way.COLUMNS, Way.SQL]
-
-
-def test_grouping_in_sql_has_the_verdict_of_pandas(hostile, monkeypatch):
-    grouped = [name for name, route in ROUTES.items() if route.from_rows]
-    monkeypatch.setattr("airflow_mlops.core.validation.routes.ROUTES", {
-        name: route if name not in grouped else type(route)(route.second, route.sql, route.splits, route.slack)
-        for name, route in ROUTES.items()
-    })  # fmt: skip
-    checks = spread([check for check in buildable(items(FEW, 2)) if check.expectation.type in grouped], 4)
-    assert list(differences(hostile, checks)) == []
+@pytest.mark.parametrize("names", [["whole", "text"], ["whole"], ["moment_null", "select"]])
+def test_unique_keys_are_told_by_one_grouping(snapshot_of, monkeypatch, names):
+    """What holds is never asked a second time, and its verdict is that of pandas; what does not hold is asked."""
+    table = TABLE.select(dict.fromkeys([*names, "real"]))
+    held = table.slice(0, 1)
+    compound = {"type": "expect_compound_columns_to_be_unique", "kwargs": {"column_list": names}}
+    item = compound if len(names) > 1 else {"type": "expect_column_values_to_be_unique", "kwargs": {"column": names[0]}}
+    great_expectations()
+    for part in (held, pa.concat_tables([table, table])):
+        snapshot = snapshot_of(part)
+        check = built(item, frozenset(part.column_names))
+        assert way(check.expectation, columns_of(snapshot.files).kinds) is Way.SQL
+        assert list(differences(snapshot, [check])) == []
+    asked = []
+    monkeypatch.setattr(sql, "run", lambda *found: asked.append(found))
+    (result,) = sql.on_view(columns_of(snapshot_of(held).files), [built(item, frozenset(names))])
+    assert result is not None
+    assert result.success
+    assert asked == []
 
 
 def test_chunks_add_up_to_the_verdict_on_the_whole(hostile, monkeypatch):

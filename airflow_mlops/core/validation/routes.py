@@ -38,18 +38,14 @@ class Route:
     :param sql: kinds of columns on which both engines agree
     :param splits: whether it tells which rows break it, so that they can be split off
     :param slack: largest difference of the two engines' rounding, as a share of the column's largest absolute value
-    :param from_rows: SQL sorts or groups all rows for it; with fewer rows than this pandas is faster
     """
 
     second: Way
     sql: frozenset[str] = frozenset()
     splits: bool = False
     slack: float | None = None
-    from_rows: int = 0
 
 
-#: Rows of which pandas still holds a column or two in some hundred megabytes.
-_MANY = 10_000_000
 _NUMBERS = frozenset({"integer", "float"})
 _MOMENTS = frozenset({"timestamp"})
 _TEXT = frozenset({"text"})
@@ -87,7 +83,7 @@ ROUTES: Mapping[str, Route] = {
     "expect_multicolumn_values_to_be_equal": _ROW,
     "expect_select_column_values_to_be_unique_within_record": _ROW,
     # rows that are judged beside the others
-    "expect_column_values_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True, from_rows=_MANY),
+    "expect_column_values_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True),
     "expect_compound_columns_to_be_unique": Route(Way.COLUMNS, _KEYS, splits=True),
     "expect_column_values_to_be_increasing": _MAP,
     "expect_column_values_to_be_decreasing": _MAP,
@@ -158,17 +154,17 @@ def kind_of(type_: str) -> str:
     return words.get(type_, "other")
 
 
-def way(check: Expectation, kinds: Mapping[str, str], rows: int) -> Way:
-    """The way that a check takes through a table, by the kinds of its columns and the number of its rows.
+def way(check: Expectation, kinds: Mapping[str, str]) -> Way:
+    """The way that a check takes through a table, by the kinds of its columns.
 
     >>> mean = Expectation("expect_column_mean_to_be_between", {"column": "temp", "min_value": 0})
-    >>> way(mean, {"temp": "float"}, 9), way(mean, {"temp": "decimal"}, 9)
+    >>> way(mean, {"temp": "float"}), way(mean, {"temp": "decimal"})
     (<Way.SQL: 'sql'>, <Way.COLUMNS: 'columns'>)
     """
     route = ROUTES.get(check.type)
     if route is None:
         return Way.TABLE
-    return Way.SQL if route.sql and rows >= route.from_rows and _in_sql(check, route, kinds) else route.second
+    return Way.SQL if route.sql and _in_sql(check, route, kinds) else route.second
 
 
 def is_rounded(check: Expectation) -> bool:

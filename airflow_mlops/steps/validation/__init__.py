@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.schema import Schema
@@ -74,9 +75,12 @@ def validate(
     beside = schema.check(snapshot.manifest.schema) if schema else ()
     with budget("io"):
         beside += weigh_against_history(store, snapshot, freshness=freshness, volume=volume)
-    with budget("imports"):
+    with budget("imports"), ThreadPoolExecutor(1, "mlops-digests") as hashing:
+        # The files are hashed while Great Expectations is imported, which takes seconds.
+        verified = hashing.submit(lambda: snapshot.files)
         great_expectations()
-    checks = build(suite, frozenset(types))
+        checks = build(suite, frozenset(types))
+        verified.result()
     with budget("validate"):
         results, parted = _answers(store, snapshot, checks, share, engine, threads)
     judged = parted.kept if parted else snapshot

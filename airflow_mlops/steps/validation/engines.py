@@ -7,6 +7,7 @@ order, or None where there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from airflow_mlops.core.validation.routes import ROUTES, Way, way
@@ -50,21 +51,27 @@ def _routed(
     columns = columns_of(snapshot.files)
     if not columns.rows:
         return on_table(snapshot, checks)
-    ways = [way(check.expectation, columns.kinds, columns.rows) if check.core else Way.TABLE for check in checks]
+    ways = [way(check.expectation, columns.kinds) if check.core else Way.TABLE for check in checks]
     results: list[Any] = [None] * len(checks)
 
     def ask(places: Sequence[int], answer: Callable[[list[Check]], list[Any]]) -> None:
         for place, result in zip(places, answer([checks[place] for place in places]) if places else (), strict=True):
             results[place] = result
 
-    taken = [place for place, one in enumerate(ways) if one is Way.SQL]
-    ask(taken, lambda some: by_query(columns, some))
-    for place in taken:
-        if results[place] is None:
-            ways[place] = second(checks[place])
-    seconds = _seconds(snapshot, columns)
-    for one, answer in seconds.items():
-        ask([place for place, taken_way in enumerate(ways) if taken_way is one], answer)
+    def ask_pandas(places: Sequence[int]) -> None:
+        for one, answer in _seconds(snapshot, columns).items():
+            ask([place for place in places if ways[place] is one], answer)
+
+    queried = [place for place, one in enumerate(ways) if one is Way.SQL]
+    # The database counts while pandas does: it works outside the interpreter.
+    with ThreadPoolExecutor(1, "mlops-query") as beside:
+        counted = beside.submit(ask, queried, lambda some: by_query(columns, some))
+        ask_pandas([place for place, one in enumerate(ways) if one is not Way.SQL])
+        counted.result()
+    unanswered = [place for place in queried if results[place] is None]
+    for place in unanswered:
+        ways[place] = second(checks[place])
+    ask_pandas(unanswered)
     return results
 
 
