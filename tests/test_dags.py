@@ -272,8 +272,8 @@ def test_a_worker_builds_only_the_dag_of_its_task(
         ),
         (
             "if_absent: skip",
-            "if_absent: skip, canary: { policy: { requests: 3 } }",
-            "deployment.canary.policy: Value error, Rollout: the policy has no requests",
+            "if_absent: skip, canary: { policy: { request: 3 } }",
+            "deployment.canary.policy: Value error, Rollout: the policy has no request",
         ),
         (
             'target: "serving://serving_default"',
