@@ -13,8 +13,8 @@ RUN uv sync --frozen --all-extras --no-group dev --no-editable --no-install-pack
 FROM python:3.12.11-slim-bookworm
 # New volumes take the owner of the folder that they are mounted on.
 RUN useradd --uid 50000 --home-dir /opt/airflow --create-home mlops \
-    && install -d -o mlops -g mlops -m 700 /secrets/airflow \
-    && install -d -o mlops -g mlops /secrets/database /opt/airflow/logs /store /artifacts
+    && install -d -o mlops -g mlops -m 700 /secrets/airflow /secrets/serving \
+    && install -d -o mlops -g mlops /secrets/database /opt/airflow/logs /store /artifacts /kept
 COPY --from=build /opt/venv /opt/venv
 COPY docker/make_secrets.py docker/healthy.py /opt/
 COPY docker/airflow_local_settings.py /opt/airflow/config/

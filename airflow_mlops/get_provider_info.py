@@ -78,6 +78,11 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "For one request",
                         "schema": {"type": ["number", "null"], "default": 7},
                     },
+                    "token_file": {
+                        "label": "Token file",
+                        "description": "File with the token, instead of the token here",
+                        "schema": {"type": ["string", "null"]},
+                    },
                     "deploy_timeout": {
                         "label": "Timeout of a deployment (seconds)",
                         "description": "The server loads and warms the model before it answers",

@@ -76,7 +76,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5, help="of one measurement")
+    parser.add_argument("--seconds", type=float, default=4, help="of one measurement")
     parser.add_argument("--peers", nargs="*", default=["mlflow", "bentoml", "mlserver"])
     parser.add_argument("--swaps", type=int, default=50)
     parser.add_argument("--requests", type=int, default=20_000, help="during the swaps, at least")
@@ -387,7 +387,7 @@ def swaps(given: argparse.Namespace, size: int, count: int) -> dict[str, Any]:
             begin = time.monotonic()
             refused = sum(not deployed(client, 2 - number % 2) for number in range(count))
             seconds = time.monotonic() - begin
-            while _answered(client) < given.requests:
+            while count == given.swaps and _answered(client) < given.requests:
                 refused += not deployed(client, 2 - _answered(client) % 2)
             stop.touch()
             during = json.loads(child.communicate(timeout=120)[0])
@@ -414,7 +414,8 @@ def swaps(given: argparse.Namespace, size: int, count: int) -> dict[str, Any]:
 
 def forest(size: int, seed: int) -> Any:
     """A model of about so many MB: trees take as much as they have leaves."""
-    return pipeline(RandomForestClassifier(max(1, round(size * 2)), random_state=seed, n_jobs=1), seed)
+    model = pipeline(RandomForestClassifier(max(1, round(size * 2)), random_state=seed, n_jobs=-1), seed)
+    return model.set_params(randomforestclassifier__n_jobs=1)
 
 
 def deployed(client: httpx.Client, version: int) -> bool:

@@ -3,6 +3,8 @@
 1. The DAG is switched on, and the newest month that has ended is trained at once, live: the first champion.
 2. A live run a month later is weighed against that champion on the same rows, and promoted or refused.
 3. The three months before both are retrained by a backfill; the registry must be, to the byte, what it was.
+4. Meanwhile the champion was deployed to a scoring server, by the DAG that listens to it: real flights of the month
+   after its as-of are sent there, one by one.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from typing import Any
 import httpx
 
 from airflow_mlops.clients.mlflow import MlflowClient, MlflowSettings
+from airflow_mlops.clients.serving import ServingTarget
 from airflow_mlops.exceptions import MlopsError
 from airflow_mlops.testing.invariants import check_invariants
 from airflow_mlops.testing.servers import AirflowApi, LocalStack, MlflowServer, local_stack
 from demo.console import Progress, end_on_signals, table
 from demo.facts import HEADS, DemoError, RunFacts, gather
+from demo.online import DEPLOYMENT, Traffic, send_flights, serving_client, wait_for_deployment
 
 BUILD = Path("build/demo")
 MODEL = "flight_delays"
@@ -37,13 +41,18 @@ def main() -> int:
     end_on_signals()
     progress = Progress()
     try:
-        with local_stack(BUILD, Path("dags"), say=progress.say) as stack:
-            progress.done("PostgreSQL, MLflow and Airflow run")
+        with local_stack(BUILD, Path("dags"), serving=MODEL, say=progress.say) as stack:
+            progress.done("PostgreSQL, MLflow, Airflow and a scoring server run")
             runs = retrain(stack, progress)
-            with MlflowClient(MlflowSettings(stack.mlflow.url)) as client:
-                check_invariants(client, MODEL)
-            progress.done("one model and one version for each key, no row from the future, the champion is the newest")
             champion = champion_version(stack.mlflow)
+            deployments = wait_for_deployment(stack, progress)
+            with MlflowClient(MlflowSettings(stack.mlflow.url)) as client, serving_client(stack) as server:
+                check_invariants(client, MODEL, target=ServingTarget(server))
+            progress.done("one model and one version for each key, no row from the future, the champion is the newest")
+            as_of = next(run.as_of for run in runs if run.version == champion)
+            progress.say("sending flights to the scoring server")
+            traffic = send_flights(stack, as_of, month(as_of, 1).isoformat())
+            progress.done(f"{traffic.requests:,} flights of the next month are answered by version {traffic.version}")
             seconds = stack.start_seconds
             progress.say("stopping the servers")
     except (MlopsError, DemoError, AssertionError, httpx.HTTPError) as error:
@@ -53,11 +62,13 @@ def main() -> int:
     summary = {
         "runs": [asdict(run) for run in runs],
         "champion_version": champion,
+        "deployments": deployments,
+        "serving": asdict(traffic),
         "wall_seconds": round(progress.seconds, 1),
         "start_seconds": seconds,
     }
     (BUILD / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    print(report(runs, champion))
+    print(report(runs, champion, traffic))
     return 0
 
 
@@ -75,6 +86,7 @@ def retrain(stack: LocalStack, progress: Progress) -> list[RunFacts]:
     progress.say(f"waiting for Airflow to read {DAG_ID}")
     wait_for_dag(api)
 
+    api.pause(DEPLOYMENT, False)  # before anything is promoted: it hears of every champion
     api.pause(DAG_ID, False)
     scheduled = newest_scheduled_run(api)
     first = finish("first live run", [scheduled["dag_run_id"]])
@@ -102,7 +114,7 @@ def retrain(stack: LocalStack, progress: Progress) -> list[RunFacts]:
 
 def wait_for_dag(api: AirflowApi) -> None:
     deadline = time.monotonic() + 120
-    while not api.has_dag(DAG_ID):
+    while not all(api.has_dag(dag_id) for dag_id in (DAG_ID, DEPLOYMENT)):
         if errors := api.import_errors():
             raise DemoError("\n".join(f"{file} cannot be imported:\n{trace}" for file, trace in errors.items()))
         if time.monotonic() > deadline:
@@ -161,10 +173,12 @@ def _get(mlflow: MlflowServer, path: str, **params: Any) -> dict[str, Any]:
     return dict(answer.raise_for_status().json())
 
 
-def report(runs: list[RunFacts], champion: int | None) -> str:
+def report(runs: list[RunFacts], champion: int | None, traffic: Traffic | None = None) -> str:
     rows = [[*run.cells, "champion" if run.version and run.version == champion else "–"] for run in runs]
     lines = ["", table(HEADS, rows), "", "Why:"]
     lines += [f"  {run.as_of[:10]}  {run.reason}" for run in runs]
+    if traffic:
+        lines += ["", "Served, one flight a request:", *(f"  {line}" for line in traffic.lines())]
     lines += ["", "Where to look:"]
     lines += [f"  task logs  {BUILD}/airflow/logs/dag_id={DAG_ID}", f"  facts      {BUILD}/summary.json"]
     for kind, pages in PAGES.items():

@@ -13,10 +13,12 @@ from demo.console import Progress, end_on_signals
 WELCOME = """
   Airflow   {airflow}     user {user}, password {password}
   MLflow    {mlflow}
+  Scoring   {serving}     waits for a deployment, token in {token}
   Logs      {logs}
   Reports   {store}
 
-Switch a DAG on in Airflow and it trains at once. Edit the files in dags/ and Airflow follows.
+Switch a DAG on in Airflow and it trains at once; with continuous_deployment__flight_delays on as well, its champion
+answers at the scoring server. Edit the files in dags/ and Airflow follows.
 Ctrl-C stops everything; the databases are gone then (docker-compose.yml is for what should stay).
 """
 
@@ -25,7 +27,7 @@ def main() -> int:
     end_on_signals()
     progress = Progress()
     try:
-        with local_stack(Path("build/up"), Path("dags"), say=progress.say) as stack:
+        with local_stack(Path("build/up"), Path("dags"), serving="flight_delays", say=progress.say) as stack:
             progress.done("everything runs")
             print(welcome(stack), flush=True)
             while not (dead := stack.dead()):
@@ -46,6 +48,8 @@ def welcome(stack: LocalStack) -> str:
         user=stack.airflow.username,
         password=stack.airflow.password,
         mlflow=stack.mlflow.url,
+        serving=stack.serving.url if stack.serving else "–",
+        token=stack.folder / "serving" / "token",
         logs=stack.airflow.logs,
         store=stack.folder / "store",
     )

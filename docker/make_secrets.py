@@ -20,6 +20,7 @@ def main(folder: Path) -> None:
     write(folder / "airflow/fernet-key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     write(folder / "airflow/jwt-secret", secrets.token_urlsafe(48))
     write(folder / "airflow/session-secret", secrets.token_urlsafe(32))
+    write(folder / "serving/token", secrets.token_urlsafe(32))
     write(folder / "airflow/passwords.json", json.dumps({"admin": secrets.token_urlsafe(12)}))
 
 

@@ -23,13 +23,13 @@ SECRET = re.compile(r"password|secret|fernet|token|_key", re.IGNORECASE)
 
 def test_what_runs() -> None:
     airflow = {"airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
-    assert set(SERVICES) == airflow | ONE_SHOT | {"postgres", "mlflow"}
+    assert set(SERVICES) == airflow | ONE_SHOT | {"postgres", "mlflow", "serving"}
     assert set(OURS) == set(SERVICES) - {"postgres"}
 
 
 def test_ports_are_open_to_this_machine_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"airflow-api-server", "mlflow"}
+    assert set(published) == {"airflow-api-server", "mlflow", "serving"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -80,6 +80,7 @@ def test_secrets_are_random_private_and_made_once(tmp_path: Path) -> None:
     def make(folder: Path) -> dict[str, str]:
         (folder / "database").mkdir(parents=True, exist_ok=True)
         (folder / "airflow").mkdir(exist_ok=True)
+        (folder / "serving").mkdir(exist_ok=True)
         subprocess.run([sys.executable, ROOT / "docker/make_secrets.py", folder], check=True)
         return {path.name: path.read_text() for path in folder.glob("*/*")}
 
@@ -91,6 +92,18 @@ def test_secrets_are_random_private_and_made_once(tmp_path: Path) -> None:
     assert first["pgpass"].strip() == f"postgres:5432:*:{user}:{first['password']}"
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "a").glob("*/*")}
     assert {name for name, mode in modes.items() if mode != 0o600} == {"password"}
+
+
+def test_airflow_and_the_scoring_server_share_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from airflow_mlops.hooks.serving import ServingHook
+
+    (tmp_path / "token").write_text("shared\n")
+    text = SERVICES["airflow-scheduler"]["environment"]["AIRFLOW_CONN_SERVING_DEFAULT"]
+    file = json.loads(text)["extra"]["token_file"]
+    assert f"--token-file={file}" in SERVICES["serving"]["command"]
+    monkeypatch.setenv("AIRFLOW_CONN_SERVING_DEFAULT", text.replace(file, str(tmp_path / "token")))
+    settings = ServingHook().client.settings
+    assert (settings.uri, settings.token) == ("http://serving:8000", "shared")
 
 
 def test_the_health_check_believes_only_a_healthy_answer(mlflow_uri: str) -> None:

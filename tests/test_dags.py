@@ -197,6 +197,29 @@ def test_only_projects_that_say_where_to_are_deployed(dags: dict[str, DAG]) -> N
     (asset,) = dag.schedule  # type: ignore[misc]
     assert (asset.name, asset.uri) == ("flight_delays_champion", "mlflow://flight_delays/champion")
     assert dag.max_active_runs == 1
+    order = {task.task_id: task.downstream_task_ids for task in dag.tasks}
+    assert order == {"plan": {"smoke_test", "deploy"}, "smoke_test": {"deploy"}, "deploy": set()}
+
+
+def test_a_project_may_ask_for_a_canary_first(two_projects: Path) -> None:
+    file = two_projects / "projects" / "other.yaml"
+    file.write_text(file.read_text().replace("deployment: {", "deployment: { canary: { share: 0.2 },"))
+    bag = load(two_projects / "continuous_deployment.py")
+    assert bag.import_errors == {}
+    dag = bag.dags[f"{DEPLOYING}__other"]
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "plan": {"smoke_test", "deploy"},
+        "smoke_test": {"canary"},
+        "canary": {"analyse"},
+        "analyse": {"decide"},
+        "decide": {"deploy", "roll_back"},
+        "deploy": set(),
+        "roll_back": set(),
+    }
+    assert dag.get_task("canary").share == 0.2  # type: ignore[attr-defined]
+    assert dag.get_task("deploy").trigger_rule == "none_failed_min_one_success"
+    decide = dag.get_task("decide").python_callable  # type: ignore[attr-defined]
+    assert [decide({"decision": said}) for said in ("accept", "take_back")] == ["deploy", "roll_back"]
 
 
 @pytest.mark.parametrize("flow", [*FLOWS, DEPLOYING])
@@ -242,6 +265,16 @@ def test_a_worker_builds_only_the_dag_of_its_task(
         ("cadences: [1, 2]", "cadences: []", "backtest.cadences: List should have at least 1 item"),
         ("if_absent: skip", "if_absnt: skip", "deployment.if_absnt: Extra inputs"),
         ("if_absent: skip", "if_absent: ignore", "deployment.if_absent: Input should be 'fail' or 'skip'"),
+        (
+            "if_absent: skip",
+            "if_absent: skip, smoke_test: { latency: 3 }",
+            "deployment.smoke_test: Value error, it knows latency_ms, memory_mb, seconds",
+        ),
+        (
+            "if_absent: skip",
+            "if_absent: skip, canary: { policy: { request: 3 } }",
+            "deployment.canary.policy: Value error, Rollout: the policy has no request",
+        ),
         (
             'target: "serving://serving_default"',
             'target: "s3://models", canary: { share: 0.1 }',

@@ -234,6 +234,9 @@ SHELL_COMMANDS = (
             _argument(
                 "--follow", metavar="SECONDS", type=seconds, default=10, help="look at the alias this often (0: once)"
             ),
+            _argument(
+                "--deployed-only", action="store_true", help="serve what /deploy brings, and never look at the alias"
+            ),
             _argument("--ignore-extra", action="store_true", help="ignore columns that the model does not take"),
             _argument("--log", metavar="URI", help="folder or URI of the prediction log (default: none)"),
             _argument(

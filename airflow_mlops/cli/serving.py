@@ -42,6 +42,7 @@ def serve(connections: Connections, arguments: Namespace) -> Answer:
         token=_secret(arguments.token_file),
         closed=arguments.closed,
         follow=arguments.follow if ref.alias else 0,
+        deployed_only=arguments.deployed_only,
         extra="ignore" if arguments.ignore_extra else "refuse",
         log=str(connections.path(arguments.log)) if arguments.log else None,
         hashed=tuple(arguments.hash),

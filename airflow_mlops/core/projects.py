@@ -15,6 +15,8 @@ from airflow_mlops.core.evaluation import higher_is_better
 from airflow_mlops.core.evaluation.measures import METRICS
 from airflow_mlops.core.gate import GatePolicy
 from airflow_mlops.core.names import check_alias, check_name
+from airflow_mlops.core.rollout import RolloutPolicy
+from airflow_mlops.core.smoke import SmokeBudget
 from airflow_mlops.core.validation.history import FreshnessPolicy, HistoryPolicy, VolumePolicy
 from airflow_mlops.core.validation.quarantine import SHARE
 from airflow_mlops.core.windows import TrainingWindow
@@ -31,6 +33,19 @@ def _policy(value: dict[str, Any]) -> dict[str, Any]:
 
 def _drift(value: dict[str, Any]) -> dict[str, Any]:
     DriftPolicy.from_json(value)
+    return value
+
+
+def _rollout(value: dict[str, Any]) -> dict[str, Any]:
+    RolloutPolicy.from_json(value)
+    return value
+
+
+def _smoke(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    try:
+        SmokeBudget(**(value or {}))
+    except TypeError as error:
+        raise ValueError(f"it knows {', '.join(SmokeBudget.__dataclass_fields__)}") from error
     return value
 
 
@@ -231,7 +246,9 @@ class CanarySection(_Section):
 
     share: float = Field(default=0.1, gt=0, lt=1, description="Of the requests")
     patience: float = Field(default=3600, gt=0, description="Seconds after which an undecided canary is taken back")
-    policy: dict[str, Any] = Field(default={}, description="Arguments of RolloutPolicy")
+    policy: Annotated[dict[str, Any], AfterValidator(_rollout)] = Field(
+        default={}, description="Arguments of RolloutPolicy"
+    )
 
 
 class DeploymentSection(_Section):
@@ -241,8 +258,8 @@ class DeploymentSection(_Section):
     if_absent: Literal["fail", "skip"] = Field(
         default="fail", description="What to do where the target's Airflow connection does not exist"
     )
-    smoke_test: dict[str, Any] | None = Field(
-        default={}, description="Budgets of SmokeTestModelOperator, such as latency_ms; null for no smoke test"
+    smoke_test: Annotated[dict[str, Any] | None, AfterValidator(_smoke)] = Field(
+        default={}, description="Arguments of SmokeBudget, such as latency_ms; null for no smoke test"
     )
     canary: CanarySection | None = Field(default=None, description="Left out: the champion answers at once")
 

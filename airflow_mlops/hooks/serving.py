@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
+from pathlib import Path
 
 from airflow.sdk import BaseHook, Connection
+from airflow.sdk.log import mask_secret
 
 from airflow_mlops.clients.serving import ServingClient, ServingSettings
 from airflow_mlops.exceptions import ConfigurationError, MlopsError
@@ -17,7 +19,7 @@ KIND = "mlops_serving"
 class ServingHook(BaseHook):
     """Turn a connection into a client of a scoring server.
 
-    Host is its address, the password the token of those who may deploy.
+    Host is its address, the password the token of those who may deploy; or extra ``token_file`` names a file with it.
 
     :param serving_conn_id: Airflow connection to use
     """
@@ -60,11 +62,19 @@ class ServingHook(BaseHook):
             return ServingClient(
                 ServingSettings(
                     uri=host_uri(connection, "the address of the scoring server, such as http://serving:8000"),
-                    token=connection.password or None,
+                    token=connection.password or _token_in(extra.get("token_file")),
                     verify=verify_of(extra),
                     timeout=float(extra.get("timeout") or default.timeout),
                     deploy_timeout=float(extra.get("deploy_timeout") or default.deploy_timeout),
                 )
             )
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise ConfigurationError(f"Connection {self.serving_conn_id}: {error}") from error
+
+
+def _token_in(file: str | None) -> str | None:
+    if not file:
+        return None
+    token = Path(file).read_text().strip()
+    mask_secret(token)
+    return token

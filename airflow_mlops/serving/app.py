@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_mlops import __version__
 from airflow_mlops.exceptions import MlopsError, TransientError
@@ -24,6 +23,8 @@ from airflow_mlops.serving.settings import Settings
 
 #: Bytes that are read and thrown away, so that a client that sends too much hears why.
 _DRAINED = 16 << 20
+#: Bytes of what ``/deploy`` takes.
+_SMALL = 4 << 10
 
 
 class Deploy(BaseModel):
@@ -61,7 +62,6 @@ def build(settings: Settings) -> FastAPI:
     )
     app.state.director, app.state.scorer = director, scorer
     app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
     _scoring(app, settings, scorer)
     _telling(app, settings, scorer)
     _control(app, settings, director)
@@ -138,10 +138,15 @@ def _telling(app: FastAPI, settings: Settings, scorer: Scorer) -> None:
 
 
 def _control(app: FastAPI, settings: Settings, director: Director) -> None:
-    @app.post("/deploy", responses=schema.REFUSALS)
-    async def deploy(request: Request, wanted: Deploy) -> dict[str, Any]:
+    @app.post("/deploy", openapi_extra=schema.body_of(Deploy), responses=schema.REFUSALS)
+    async def deploy(request: Request) -> dict[str, Any]:
         """Let a version serve; answers when it does, or when it was refused and what served before serves on."""
         _authorize(request, settings, True)
+        try:
+            wanted = Deploy.model_validate_json(await _body(request, _SMALL, settings.limits.body_seconds))
+        except ValidationError as error:  # its own text repeats what was sent
+            names = sorted({str(part) for one in error.errors() for part in one["loc"]} & set(Deploy.model_fields))
+            raise Refused(422, "format", f"Not what is asked for here: {', '.join(names) or 'the body'}.") from None
         try:
             await director.deploy(wanted.version, wanted.mode, wanted.share)
         except TransientError:
@@ -193,14 +198,6 @@ async def _body(request: Request, most: int, seconds: float) -> bytes:
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101
     return _json({"error": error.reason, "code": error.code}, error.status, error.headers)
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    """FastAPI's own reason repeats what was sent."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101
-    known = set(Deploy.model_fields)
-    where = sorted({str(part) for one in error.errors() for part in one["loc"] if part in known})
-    return _json({"error": f"Not what is asked for here: {', '.join(where) or 'the body'}.", "code": "format"}, 422)
 
 
 def _json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_mlops.core.packages import Package
 from airflow_mlops.exceptions import DeploymentError, MlopsError, TransientError
@@ -20,6 +20,9 @@ from airflow_mlops.serving.keeping import State, read_state, write_state
 from airflow_mlops.serving.lanes import Lane, prepare
 from airflow_mlops.serving.loading import Order
 from airflow_mlops.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.tracking import Mlflow
 
 _log = logging.getLogger(__name__)
 #: A model that answers within this is never too slow: below it the machine's noise decides.
@@ -73,12 +76,15 @@ class Director:
         self._sent = sent
         self._changing = asyncio.Lock()
         self._seen: int | None = None
+        self._client: Mlflow | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """What served last serves again; then the version that is asked for; then what its alias points at."""
         await asyncio.to_thread(prepare)
         await self._restore()
+        if self.settings.deployed_only:
+            return
         follow = self.settings.follow
         while True:
             done = await self._look()
@@ -98,7 +104,7 @@ class Director:
                 return
             same = now.candidate if now.candidate and now.candidate.version == version else None
             if same and mode == "champion":
-                self._put(Now(same), now.champion)
+                await self._put(Now(same), now.champion)
                 return
             if mode != "champion" and now.champion is None:
                 raise DeploymentError("There is no champion yet: deploy one before a candidate.")
@@ -106,21 +112,21 @@ class Director:
                 raise DeploymentError(f"Version {version} is the champion: a candidate is another version.")
             if same:
                 if (now.mode, now.share) != (mode, share):
-                    self._put(replace(now, mode=mode, share=share, rollout=Rollout()))
+                    await self._put(replace(now, mode=mode, share=share, rollout=Rollout()))
                 return
             side = await self._bring(self._order(version))
             now = self.now  # a candidate may have died meanwhile
             if mode == "champion":
-                self._put(Now(side), now.champion, now.candidate)
+                await self._put(Now(side), now.champion, now.candidate)
             else:
-                self._put(Now(now.champion, side, mode, share), now.candidate)
+                await self._put(Now(now.champion, side, mode, share), now.candidate)
 
     async def take_back(self) -> bool:
         """The candidate serves no more; whether there was one."""
         async with self._changing:
             if (gone := self.now.candidate) is None:
                 return False
-            self._put(Now(self.now.champion), gone)
+            await self._put(Now(self.now.champion), gone)
             return True
 
     async def close(self) -> None:
@@ -129,6 +135,8 @@ class Director:
         for side in (self.now.champion, self.now.candidate):
             if side:
                 side.lane.close()
+        if self._client:
+            self._client.close()
 
     def to_json(self) -> dict[str, Any]:
         now, candidate = self.now, None
@@ -145,10 +153,10 @@ class Director:
         async with self._changing:
             try:
                 champion = await self._bring(self._order(None, keep / os.path.basename(state.champion)))
-                self._put(Now(champion))
+                await self._put(Now(champion))
                 if state.candidate:
                     candidate = await self._bring(self._order(None, keep / os.path.basename(state.candidate)))
-                    self._put(Now(champion, candidate, state.mode or "shadow", state.share))
+                    await self._put(Now(champion, candidate, state.mode or "shadow", state.share))
             except MlopsError:
                 _log.warning("What served last cannot serve again: %s", self.last_error)
 
@@ -173,11 +181,9 @@ class Director:
         ref = self.settings.model
         if ref.version is not None:
             return ref.version
-        client = self.settings.connect()
-        try:
-            return client.registry.alias(ref.name, ref.alias or "")
-        finally:
-            client.close()
+        if self._client is None:
+            self._client = self.settings.connect()
+        return self._client.registry.alias(ref.name, ref.alias or "")
 
     def _order(self, version: int | None, folder: Path | None = None) -> Order:
         its = self.settings
@@ -210,7 +216,7 @@ class Director:
                 f"{champion.milliseconds:.0f} ms: at most {most:.0f} ms are allowed."
             )
 
-    def _put(self, now: Now, *gone: Side | None) -> None:
+    async def _put(self, now: Now, *gone: Side | None) -> None:
         self.now = now
         self.swaps += 1
         self.last_error = None
@@ -219,7 +225,7 @@ class Director:
             mode = now.mode if now.candidate else None
             state = State(self.settings.model.name, now.champion.folder.name, candidate, mode, now.share)
             try:
-                write_state(self.settings.keep, state)
+                await asyncio.to_thread(write_state, self.settings.keep, state)
             except OSError as error:  # it serves all the same
                 self._failed(now.champion.version, DeploymentError(f"The state was not kept: {error.strerror}."))
         for side in gone:
@@ -232,13 +238,13 @@ class Director:
         while True:
             async with self._changing:
                 if side is self.now.candidate:
-                    self._put(Now(self.now.champion))
+                    await self._put(Now(self.now.champion))
                     self._failed(side.version, ended)
                 if side is not self.now.champion:
                     return
                 with suppress(MlopsError):
                     again = await self._bring(self._order(None, side.folder), side)
-                    again.lane.adopt(side.lane.waiting)
+                    again.lane.adopt(side.lane.release())
                     self.now = replace(self.now, champion=again)
                     self._failed(side.version, ended)
                     return

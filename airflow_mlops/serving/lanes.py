@@ -66,7 +66,7 @@ class Lane(Messages):
         self._asked: list[_Waiting] = []
         self._first: asyncio.Future[dict[str, Any]] | None = asyncio.get_running_loop().create_future()
         self._since = 0.0
-        self._retired = False
+        self._retired = self._closed = False
         self._process: Any = None
 
     async def start(self, order: Order, seconds: float) -> dict[str, Any]:
@@ -99,6 +99,9 @@ class Lane(Messages):
     def ask(self, rows: Rows, task: str = "predict") -> asyncio.Future[Part]:
         """The answer to rows, in turn."""
         one = _Waiting(rows, asyncio.get_running_loop().create_future(), task)
+        if self._closed and self._retired:
+            one.answer.set_exception(Gone())
+            return one.answer
         self.waiting.append(one)
         if not self._asked:
             self._next()
@@ -121,8 +124,15 @@ class Lane(Messages):
         if not self.depth:
             self.close()
 
+    def release(self) -> deque[_Waiting]:
+        """What waits for a process that is gone, for another one to adopt."""
+        waiting, self.waiting = self.waiting, deque()
+        self.retire()
+        return waiting
+
     def close(self) -> None:
         """End the process now."""
+        self._closed = True
         if self._first is not None:
             self._first.cancel()
         with suppress(AttributeError):

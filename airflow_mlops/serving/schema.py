@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 _ROW: Final = {"type": "array", "items": {}}
 _RECORD: Final = {"type": "object"}
 _SPLIT: Final = {
@@ -41,6 +43,11 @@ _REASON: Final = {
     "properties": {"error": {"type": "string"}, "code": {"type": "string"}},
     "required": ["error", "code"],
 }
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON body of a model's schema, where it is read by hand."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
 def _reason(description: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +21,8 @@ from airflow_mlops.serving.metrics import Metrics
 from airflow_mlops.serving.settings import Limits
 
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+#: How many versions one request may see off.
+_TRIES: Final = 3
 _LATER: Final = {"Retry_After": "1"}
 
 
@@ -54,22 +56,34 @@ class Scorer:
 
         :raises Refused: with the status and the reason
         """
-        now = self.director.now
-        if now.champion is None:
-            raise Refused(503, "no_model", "No model serves yet.", **_LATER)
         id_ = headers.get("x-request-id", "")
         id_ = id_ if _ID.fullmatch(id_) else os.urandom(12).hex()
         kind = headers.get("content-type", "application/json")
-        if now.candidate and now.mode == "canary" and drawn(headers.get("x-request-key") or id_, now.share):
+        key = headers.get("x-request-key") or id_
+        for _ in range(_TRIES):
+            now = self.director.now
+            try:
+                return await self._answered(now, body, kind, id_, key, explained)
+            except Refused as error:
+                # Another version took its place while this one was about to be asked.
+                if error.code != "model_gone" or now is self.director.now:
+                    raise
+        raise Refused(503, "model_gone", "Versions change too fast: send it again.", **_LATER)
+
+    async def _answered(self, now: Now, body: bytes, kind: str, id_: str, key: str, explained: bool) -> Reply:
+        if now.champion is None:
+            raise Refused(503, "no_model", "No model serves yet.", **_LATER)
+        if now.candidate and now.mode == "canary" and drawn(key, now.share):
             reply = await self._by_candidate(now, now.candidate, body, kind, id_, explained)
             if reply:
                 return reply
         champion = now.champion
         rows = champion.reader.read(body, kind)
-        answer = asyncio.ensure_future(self._by(champion, rows, id_, "online", now.rollout, candidate=False))
+        asked: Awaitable[Part] = self._by(champion, rows, id_, "online", now.rollout, candidate=False)
         if now.candidate and now.mode == "shadow":
+            asked = answer = asyncio.ensure_future(asked)
             self._copy(now, body, kind, id_, answer)
-        part = await answer
+        part = await asked
         return await self._reply(champion, rows, part, id_, explained)
 
     async def _by_candidate(
@@ -133,7 +147,11 @@ class Scorer:
         side = now.candidate
         assert side is not None  # noqa: S101
         try:
-            rows = side.reader.read(body, kind)
+            try:
+                rows = side.reader.read(body, kind)
+            except Refused:  # the champion took it
+                now.rollout.add(candidate=True, milliseconds=0, error=True)
+                raise
             mine = await self._by(side, rows, id_, "shadow", now.rollout, candidate=True)
             now.rollout.copied += 1
             now.rollout.differ += (await asyncio.shield(answer)).body != mine.body

@@ -55,6 +55,7 @@ class Settings:
     :param token: what a caller of ``/deploy`` must bring; without one nobody may
     :param closed: whether predictions and everything but ``/health`` and ``/ready`` ask for the token too
     :param follow: seconds between two looks at the alias; 0 for none after the first
+    :param deployed_only: serve what a call of ``/deploy`` brought, and never look at the alias
     :param extra: what to do with columns that the model does not take: ``refuse`` or ``ignore``
     :param log: folder or URI of the prediction log; None for none
     :param hashed: sensitive columns of which the log keeps a keyed hash; the others are left out
@@ -71,6 +72,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     closed: bool = False
     follow: float = 0
+    deployed_only: bool = False
     extra: str = "refuse"
     log: str | None = None
     hashed: tuple[str, ...] = ()
@@ -83,5 +85,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.extra not in ("refuse", "ignore"):
             raise ConfigurationError(f"extra is {self.extra!r}: write refuse or ignore.")
+        if self.deployed_only and not self.token:
+            raise ConfigurationError("Nobody could deploy to this server: give it a token.")
         if self.closed and not self.token:
             raise ConfigurationError("A closed server needs a token: give one.")

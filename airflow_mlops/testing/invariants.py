@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core import ledger, tags
+from airflow_mlops.core.deployment import Deployed
 from airflow_mlops.core.pins import pinned
 from airflow_mlops.core.promotion import eligible, rightful_champion
 from airflow_mlops.core.registry import ModelVersion
@@ -19,12 +20,14 @@ from airflow_mlops.steps.logged_models import trained_models
 from airflow_mlops.steps.models import digest_of
 
 if TYPE_CHECKING:
+    from airflow_mlops.core.deployment import Target
     from airflow_mlops.core.tracking import LoggedModel, Mlflow
 
 
-def check_invariants(client: Mlflow, name: str, *, alias: str = "champion") -> None:
+def check_invariants(client: Mlflow, name: str, *, alias: str = "champion", target: Target | None = None) -> None:
     """Assert them all for one model; the message lists every violation.
 
+    :param target: where the champion is deployed: it must be there, byte for byte
     :raises AssertionError: something does not hold
     """
     versions = client.registry.versions(name)
@@ -34,6 +37,7 @@ def check_invariants(client: Mlflow, name: str, *, alias: str = "champion") -> N
         *_once_per_key(versions, models),
         *(problem for version in versions for problem in _version(client, version)),
         *(problem for model in models for problem in _knowable(model)),
+        *(_deployed(client, name, alias, target) if target else ()),
     ]
     if found:
         raise AssertionError(f"Model {name}: " + "; ".join(found))
@@ -55,6 +59,16 @@ def _champion(client: Mlflow, name: str, alias: str, versions: list[ModelVersion
         yield f"the ledger ends at {entries[-1].champion if entries else None}, alias {alias} points at {current}"
     elif entries[-1].pinned != pin:
         yield f"the ledger ends with a pin of {entries[-1].pinned}, pinned is {pin}"
+
+
+def _deployed(client: Mlflow, name: str, alias: str, target: Target) -> Iterator[str]:
+    """What serves is what the alias says, with the digest that was registered."""
+    number, there = client.registry.alias(name, alias), target.standing(name).champion
+    if number is None:
+        return
+    version = client.registry.version(name, number)
+    if there != Deployed(name, number, version.tags.get(tags.DIGEST, "")):
+        yield f"alias {alias} points at version {number}, {target.address} holds {there or 'nothing'}"
 
 
 def _once_per_key(versions: list[ModelVersion], models: list[LoggedModel]) -> Iterator[str]:

@@ -53,21 +53,26 @@ def look(client: Mlflow, awaited: AwaitedVersion | AwaitedAlias) -> Poll:
 
 
 class _Through:
-    """Looks through the shared client, which is taken at the first look."""
+    """Looks through the shared client, which is taken at the first look; a look may still run when its trigger ends."""
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
         self.client: Mlflow | None = None
+        self._left = False
+        self._lock = threading.Lock()
 
     def __call__(self, awaited: AwaitedVersion | AwaitedAlias) -> Poll:
-        if self.client is None:
-            self.client = CLIENTS.take(self.conn_id)
-        return look(self.client, awaited)
+        with self._lock:
+            if self._left:
+                return Poll("wait", "Nobody waits any more.")
+            client = self.client = self.client or CLIENTS.take(self.conn_id)
+        return look(client, awaited)
 
-    async def leave(self) -> None:
-        if self.client is not None:
-            self.client = None
-            await asyncio.to_thread(CLIENTS.give_back, self.conn_id)
+    def leave(self) -> None:
+        with self._lock:
+            if self.client is not None:
+                CLIENTS.give_back(self.conn_id)
+            self.client, self._left = None, True
 
 
 class _RegistryTrigger(PollingTrigger):
@@ -84,7 +89,7 @@ class _RegistryTrigger(PollingTrigger):
         return self._through(self.kind(**self.awaited))
 
     async def cleanup(self) -> None:
-        await self._through.leave()
+        await asyncio.to_thread(self._through.leave)
 
 
 class ModelVersionTrigger(_RegistryTrigger):
@@ -152,7 +157,7 @@ class _Watcher(BaseEventTrigger):
             await asyncio.sleep(self.poke_interval)
 
     async def cleanup(self) -> None:
-        await self._through.leave()
+        await asyncio.to_thread(self._through.leave)
 
 
 class ModelVersionEventTrigger(_Watcher):

@@ -9,8 +9,6 @@ import argparse
 import json
 from pathlib import Path
 
-from upath import UPath
-
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -23,9 +21,11 @@ def main() -> None:
 
     kept = given.keep / "ours.uri"
     stored = given.work == "baseline"
-    reference = load_profile(UPath(kept.read_text())) if stored else profile_files([given.reference])
+    reference = load_profile(Path(kept.read_text())) if stored else profile_files([given.reference])
     if given.work == "prepare":
         given.keep.mkdir(parents=True, exist_ok=True)
+        from upath import UPath
+
         kept.write_text(save_profile(UPath(given.keep), reference, "reference"))
         return
     from airflow_mlops.core.drift import DriftPolicy, check_drift

@@ -35,6 +35,9 @@ PIECES = (
     b"\\u0000", b"\\ud800", b"\x00", b"\xff", b"\r\n", b"\r\n\r\n", b"0x", b",,", b":", b"'", b"%00", b"..",
     b"\xe2\x80\xae",
 )  # fmt: skip
+VALUES = (
+    b"1", b"-0.5", b'"x"', b"null", b"true", b"[]", b"{}", b"9007199254740993", b"1e308", b'""', b'"NaN"', b'"\\u0000"',
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +67,16 @@ def mutated(chance: random.Random, text: bytes) -> bytes:
 
 def request(chance: random.Random) -> bytes:
     """A request of which the body, the head or all is wrong."""
-    body = mutated(chance, chance.choice(SEEDS)) if chance.random() < 0.9 else chance.randbytes(chance.randint(0, 300))
+    how = chance.random()
+    if how < 0.4:  # JSON of the right form with values of the wrong kinds
+        body = b'{"instances":[[%s]]}' % b",".join(chance.choices(VALUES, k=chance.choice([6] * 9 + [0, 5, 7])))
+    elif how < 0.9:
+        body = mutated(chance, chance.choice(SEEDS))
+    else:
+        body = chance.randbytes(chance.randint(0, 300))
     path = chance.choice(["/invocations"] * 8 + ["/deploy", "/invocations?explain=true", "/candidate", "/version"])
     kind = chance.choice(["application/json"] * 6 + ["text/csv", "text/plain", "multipart/form-data", ""])
-    method = chance.choice(["POST"] * 9 + ["GET", "PUT", "DELETE", "OPTIONS"])
+    method = chance.choice(["POST"] * 30 + ["GET", "PUT", "DELETE", "OPTIONS"])
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
         "Connection: close\r\n\r\n"

@@ -205,6 +205,7 @@ def test_nobody_deploys_without_the_token(server: Running) -> None:
         answer = server.http.post("/deploy", json=body, headers=server.token)
         assert answer.status_code == 422
         assert "secret" not in answer.text
+    assert server.http.post("/deploy", content=b"x" * 5_000, headers=server.token).status_code == 413
 
 
 def test_a_closed_server_asks_for_the_token_and_one_without_a_token_deploys_nothing(

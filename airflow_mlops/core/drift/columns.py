@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import compress
 from math import sqrt
+from operator import not_
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.core.drift import statistics
@@ -90,6 +92,11 @@ class Pair:
         rare = [i for i, (k, j) in enumerate(zip(a, b, strict=True)) if (k + j) * m / (m + n) < limit]
         return dict(zip(rare, buckets_of([self.plan.keys[i] for i in rare], self.plan.buckets), strict=True))
 
+    @cached_property
+    def sides(self) -> tuple[list[int], list[int]]:
+        """All counts of the reference, and of the current rows."""
+        return self.filled(self.reference), self.filled(self.current)
+
     def filled(self, column: ColumnProfile) -> list[int]:
         """All counts of a side; what lies outside the keys comes last, by its hash where the reference had such."""
         if self.plan.kind == "numeric":
@@ -121,7 +128,7 @@ def measures_of(pair: Pair, policy: DriftPolicy) -> dict[str, float]:
     """
     if not (pair.comparable and pair.has(policy.min_rows)):
         return {}
-    a, b = pair.filled(pair.reference), pair.filled(pair.current)
+    a, b = pair.sides
     parts = _fold(pair)(a, b)
     small_a, small_b = folded(a, parts), folded(b, parts)
     noise = statistics.psi_noise(small_a, small_b)
@@ -145,7 +152,7 @@ def _fold(pair: Pair, most: int = TESTED) -> Fold:
 
 def _shape(pair: Pair) -> DriftTest:
     """Whether the values come from one distribution: chi-square sees its form, Kolmogorov-Smirnov its place."""
-    a, b = pair.filled(pair.reference), pair.filled(pair.current)
+    a, b = pair.sides
     parts = _fold(pair)(a, b)
     found = statistics.chi_square(folded(a, parts), folded(b, parts))
     design = Design()
@@ -195,7 +202,7 @@ def _unseen(pair: Pair, policy: DriftPolicy) -> DriftTest:
 
     Not none: as many rows are expected to be new as the reference had values seen once (Good 1953, after Turing).
     """
-    a, b = pair.filled(pair.reference), pair.filled(pair.current)
+    a, b = pair.sides
     m, n = sum(a), sum(b)
     once, found = a.count(1), _outside(a, b)
     expected = once / m
@@ -213,9 +220,10 @@ def _surge(pair: Pair, policy: DriftPolicy) -> DriftTest | None:
     """
     if not pair.plan.buckets:
         return None
-    a, b = pair.filled(pair.reference), pair.filled(pair.current)
+    a, b = pair.sides
     m, n = sum(a), sum(b)
-    place = max(range(len(a)), key=lambda i: b[i] * m - a[i] * n)
+    growth = [after * m - before * n for before, after in zip(a, b, strict=True)]
+    place = growth.index(max(growth))
     if not a[place] + b[place]:
         return None
     filled = [pair.filled(chunk) for chunk in pair.chunks]
@@ -226,7 +234,7 @@ def _surge(pair: Pair, policy: DriftPolicy) -> DriftTest | None:
 
 def _outside(known: Sequence[int], counts: Sequence[int]) -> int:
     """Rows whose value (or whose hash) a set of counts does not have."""
-    return sum(count for before, count in zip(known, counts, strict=True) if not before)
+    return sum(compress(counts, map(not_, known)))
 
 
 def _unseen_in_chunks(whole: Sequence[int], chunks: Sequence[Sequence[int]]) -> list[float]:

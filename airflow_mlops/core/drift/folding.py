@@ -8,6 +8,8 @@ every table of ten thousand rows would seem to drift.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice, takewhile
+from operator import add
 
 from airflow_mlops.core.drift.statistics import Counts
 
@@ -30,7 +32,7 @@ def fold_ordered(a: Counts, b: Counts, cuts: Sequence[float] = CUTS, least: int 
     """
     m, n = sum(a), sum(b)
     total, smaller = m + n, min(m, n)
-    pooled = [x + y for x, y in zip(a, b, strict=True)]
+    pooled = list(map(add, a, b))
     ends = _nearest(pooled, [cut * total for cut in cuts])
     parts: list[list[int]] = [[]]
     held = 0
@@ -70,14 +72,16 @@ def fold_categories(
     """
     m, n = sum(a), sum(b)
     total, smaller = m + n, min(m, n)
-    order = sorted(range(len(a)), key=lambda i: (-(a[i] + b[i]), i))
-    alone = [i for i in order if i != aside and (a[i] + b[i]) * smaller >= least * total][:most]
+    pooled = list(map(add, a, b))
+    order = sorted(range(len(pooled)), key=pooled.__getitem__, reverse=True)
+    enough = takewhile(lambda i: pooled[i] * smaller >= least * total, order)
+    alone = list(islice((i for i in enough if i != aside), most))
     taken = set(alone)
     others = [i for i in order if i not in taken]
     parts = [[i] for i in alone]
     if not others:
         return parts or [[]]
-    if parts and sum(a[i] + b[i] for i in others) * smaller < least * total:
+    if parts and sum(map(pooled.__getitem__, others)) * smaller < least * total:
         parts[-1] += others
     else:
         parts.append(others)
@@ -86,4 +90,4 @@ def fold_categories(
 
 def folded(counts: Counts, parts: Sequence[Sequence[int]]) -> list[int]:
     """One side's counts by part."""
-    return [sum(counts[i] for i in part) for part in parts]
+    return [sum(map(counts.__getitem__, part)) for part in parts]

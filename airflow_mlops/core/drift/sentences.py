@@ -217,7 +217,7 @@ def _categories(pair: Pair, new: bool) -> str:
     ]
     if pair.plan.buckets:
         gains = [one for i, one in enumerate(gains) if i not in pair.rare]
-        if not gains or max(gain for gain, *_ in gains) < 0.1 * jensen_shannon(pair.filled(a), pair.filled(b)):
+        if not gains or max(gain for gain, *_ in gains) < 0.1 * jensen_shannon(*pair.sides):
             return "the mix of its many values changed"
     rest = jensen_shannon((a.rest, m - a.rest), (b.rest, n - b.rest))
     if not pair.plan.buckets and rest > max((gain for gain, *_ in gains), default=0.0):
