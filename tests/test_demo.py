@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from demo.console import Progress, table
 from demo.facts import DemoError, gather
+from demo.online import DEPLOYMENT, flights_between, send_flights, serving_client, wait_for_deployment
 from demo.run import month, report
 
 AS_OF = "2026-11-01T00:00:00+00:00"
@@ -100,3 +105,71 @@ def test_a_run_that_skipped_everything_is_a_failure_here(tmp_path: Path) -> None
     nothing = OneRun(outputs={}, **dict.fromkeys(OUTPUTS, "skipped"))
     with pytest.raises(DemoError, match="trained nothing: prepare, evaluate, gate, register skipped"):
         gather(nothing, tmp_path, "dag", "scheduled__x")  # type: ignore[arg-type]
+
+
+class Deployments:
+    """Airflow's answers about the DAG that deploys."""
+
+    def __init__(self, *runs: tuple[str, dict[str, Any] | None]) -> None:
+        self.told = dict(enumerate(runs))
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        assert dag_id == DEPLOYMENT
+        return [{"dag_run_id": str(number), "state": state} for number, (state, _) in self.told.items()]
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        return self.told[int(run_id)][1] if task_id == "deploy" else None
+
+
+def stack_of(*runs: tuple[str, dict[str, Any] | None], url: str = "") -> Any:
+    serving = SimpleNamespace(url=url, token="t") if url else None
+    return SimpleNamespace(airflow=SimpleNamespace(api=Deployments(*runs), logs="logs"), serving=serving)
+
+
+def test_one_run_deploys_and_the_next_finds_it_done() -> None:
+    found = wait_for_deployment(stack_of(("success", {"version": 1}), ("success", None)), Progress())
+    assert [(run["version"], run["changed"]) for run in found] == [(1, True), (None, False)]
+    with pytest.raises(DemoError, match="failed, see logs"):
+        wait_for_deployment(stack_of(("success", {"version": 1}), ("failed", None)), Progress())
+    with pytest.raises(DemoError, match="No run of continuous_deployment__flight_delays deployed anything"):
+        wait_for_deployment(stack_of(("success", None)), Progress())
+    with pytest.raises(DemoError, match="no scoring server"):
+        serving_client(stack_of())
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A scoring server that calls each flight after eight in the evening late, and fails for one carrier."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        (row,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["dataframe_records"]
+        body = json.dumps({"predictions": [int(row["dep_minute"] > 20 * 60)]}).encode()
+        self.send_response(500 if row["carrier"] == "OO" else 200)
+        self.send_header("X-Model-Version", "3")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+def test_real_flights_are_sent_and_their_answers_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.online.FLIGHTS", 50)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    try:
+        stack = stack_of(url=f"http://127.0.0.1:{http.server_port}")
+        traffic = send_flights(stack, AS_OF, "2026-12-01T00:00:00+00:00")
+    finally:
+        http.shutdown()
+        http.server_close()
+    rows = flights_between(datetime.fromisoformat(AS_OF), datetime.fromisoformat("2026-12-01T00:00:00+00:00"))
+    assert (traffic.version, traffic.month, traffic.requests) == ("3", "2026-11", 50)
+    assert traffic.errors == sum(row["carrier"] == "OO" for row in rows)
+    assert traffic.late == sum(row["dep_minute"] > 20 * 60 for row in rows if row["carrier"] != "OO") > 0
+    assert 0 < traffic.p50_ms <= traffic.p99_ms
+    told = report([], None, traffic)
+    assert (
+        "Served, one flight a request:\n  version    3, brought there by continuous_deployment__flight_delays" in told
+    )
