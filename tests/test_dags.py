@@ -495,6 +495,7 @@ def test_the_champion_is_asked_about_the_flights_of_a_day_once(
     run_dag: Callable[..., Any],
     states: Callable[..., Any],
     outputs: Callable[..., Any],
+    client: MlflowClient,
 ) -> None:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -504,7 +505,8 @@ def test_the_champion_is_asked_about_the_flights_of_a_day_once(
     run = run_dag(dag, run_conf={"as_of": AS_OF, "since": since})
     assert states(run) == dict.fromkeys(("ingest_flights", "ingest_weather", "prepare", "score"), "success")
     found = outputs(run)["score"]
-    assert (found["version"], found["interval"], found["new"]) == (1, f"{since}/{AS_OF}", True)
+    champion = client.registry.alias("flight_delays", "champion")
+    assert (found["version"], found["interval"], found["new"]) == (champion, f"{since}/{AS_OF}", True)
     rows = pq.read_table(found["uri"], partitioning=None)
     assert 500 < rows.num_rows == found["rows"] < 1500
     assert pc.min(rows["time_hour"]).as_py() == datetime.fromisoformat(since)  # the hour before is its weather's

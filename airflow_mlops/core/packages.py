@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.names import check_alias, check_name
 from airflow_mlops.core.signatures import Column
 from airflow_mlops.exceptions import ConfigurationError, UntrustedModel
 
+#: The model itself, whatever the model says that it is called.
+MODEL_FILE: Final = "model.skops"
+#: All that we write beside it; nothing else belongs to a package.
+FILES: Final = frozenset(
+    {
+        MODEL_FILE, "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt",
+        "input_example.json", "serving_input_example.json",
+    }
+)  # fmt: skip
+#: What the flavours of a package may say of how it is loaded; who reads it is MLflow, for we do not.
+_FLAVOURS: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+    "python_function": {
+        "loader_module": (None, "mlflow.sklearn"), "model_path": (None, MODEL_FILE), "code": (None,), "data": (None,),
+    },
+    "sklearn": {"pickled_model": (None, MODEL_FILE), "serialization_format": (None, "skops"), "code": (None,)},
+}  # fmt: skip
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<version>[1-9]\d*)|@(?P<alias>[^/@]+))")
 
 
@@ -106,3 +122,31 @@ def signature_of(mlmodel: Mapping[str, Any]) -> tuple[tuple[Column, ...], str]:
         return columns, str(outputs[0]["type"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UntrustedModel("The model has no signature of named columns: train it again.") from error
+
+
+def check_layout(files: Iterable[str], mlmodel: Any, subject: str) -> None:
+    """Refuse a package that is not laid out as ours are: with code, a pickle, or a loader of its own.
+
+    :param files: its files, by their paths below it
+    :param mlmodel: what its ``MLmodel`` says
+    :raises UntrustedModel: it holds or names more than we write
+
+    >>> check_layout(["MLmodel", "model.skops", "code/own.py"], {}, "version 3 of model m")
+    Traceback (most recent call last):
+    ...
+    airflow_mlops.exceptions.UntrustedModel: Among the files of version 3 of model m is code/own.py: refused.
+    """
+    strange = sorted(set(files) - FILES)
+    if strange:
+        raise UntrustedModel(f"Among the files of {subject} is {strange[0]}: refused.")
+    named = subject[:1].upper() + subject[1:]
+    flavours = mlmodel.get("flavors", {}) if isinstance(mlmodel, Mapping) else None
+    if not isinstance(flavours, Mapping):
+        raise UntrustedModel(f"The MLmodel file of {subject} cannot be read: refused.")
+    for name, told in flavours.items():
+        known = _FLAVOURS.get(name)
+        if known is None or not isinstance(told, Mapping):
+            raise UntrustedModel(f"{named} is of flavour {name}, which is none of ours: refused.")
+        for key, allowed in known.items():
+            if told.get(key) not in allowed:
+                raise UntrustedModel(f"{named} names a {key} of its own: refused.")

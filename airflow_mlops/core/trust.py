@@ -43,6 +43,15 @@ _NEVER: Final = frozenset(
 )
 
 
+def forbidden(types: Iterable[str]) -> list[str]:
+    """The types among these that no project could trust, whatever its file names.
+
+    >>> forbidden(["posix.system", "functools.partial", "mine.Squares"])
+    ['posix.system']
+    """
+    return sorted(name for name in types if name not in TRUSTED_TYPES and name.split(".")[0] in _NEVER)
+
+
 def trusted_types(extra: Iterable[str] = ()) -> frozenset[str]:
     """Our allow-list and the classes that a project's own file names; whether they are classes is checked on import.
 

@@ -181,6 +181,10 @@ def _put(client: Mlflow, target: Target, version: ModelVersion, wanted: Wanted) 
     try:
         with _files(client, target, version) as files:
             target.put(wanted, files)
+    except (DeploymentError, UntrustedModel, DigestMismatch) as error:
+        # Whoever looks at the version sees why it does not serve.
+        client.registry.tag_version(version.name, version.version, tags.REFUSED, str(error)[:1000])
+        raise
     except ServiceUnavailable:
         standing = target.standing(wanted.deployed.name)
         if not standing.busy and not wanted.held_by(standing):

@@ -19,7 +19,8 @@ from airflow_mlops.exceptions import ConfigurationError, TrainingError
 from airflow_mlops.reports.evaluation import evaluation_page
 from airflow_mlops.steps.budget import CpuBudget
 from airflow_mlops.steps.logged_models import upload_text
-from airflow_mlops.steps.models import import_skops, load_model
+from airflow_mlops.steps.models import import_skops
+from airflow_mlops.steps.packages import load_model
 from airflow_mlops.steps.rows import features_of, held_out_rows, labelled, training_rows
 
 if TYPE_CHECKING:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_mlops.clients.digests import digest_of as digest_of
 from airflow_mlops.core.import_path import import_object
 from airflow_mlops.core.signatures import Column, synthetic_example
 from airflow_mlops.core.trust import trusted_types
-from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, TrainingError, UntrustedModel
+from airflow_mlops.exceptions import ConfigurationError, TrainingError, UntrustedModel
 
-if TYPE_CHECKING:
-    from airflow_mlops.core.tracking import Mlflow
-
-MODEL_FILE = "model.skops"
 #: A skops file is a zip: bounds on what it may unpack to.
 _MAX_ENTRIES, _MAX_BYTES = 100_000, 8 << 30
 
@@ -62,38 +57,33 @@ def save_model(folder: Path, estimator: Any, *, inputs: list[Column], outputs: s
     return digest_of(folder)
 
 
-def load_model(client: Mlflow, artifact_uri: str, digest: str, trusted: Iterable[str] = ()) -> Any:
-    """Load an estimator from MLflow's artifacts: digest first, then types, then the one file that we wrote.
-
-    :param trusted: classes that the project's own file names; what the model says of itself is not read
-    :raises DigestMismatch: the files are not those that were registered
-    :raises UntrustedModel: the file names other types
-    """
-    with tempfile.TemporaryDirectory(prefix="mlops-model-") as private:  # mode 0700: what is verified is what is loaded
-        folder = Path(private)
-        client.tracking.download(artifact_uri, folder)
-        if digest_of(folder) != digest:
-            raise DigestMismatch(f"The files at {artifact_uri} are not those that were trained: do not use this model.")
-        return load_file(folder / MODEL_FILE, trusted)
-
-
 def load_file(path: Path, trusted: Iterable[str] = ()) -> Any:
     """Load a skops file whose types are all on the allow-list."""
-    skops_io = import_skops()
     allowed = _allowed(trusted)
-    if not zipfile.is_zipfile(path):
-        raise UntrustedModel(f"{path.name} is not a skops file: refused.")
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-    if len(entries) > _MAX_ENTRIES or sum(entry.file_size for entry in entries) > _MAX_BYTES:
-        raise UntrustedModel(f"{path.name} would unpack to too much: refused.")
-    unknown = set(skops_io.get_untrusted_types(file=str(path))) - allowed
+    unknown = types_of(path) - allowed
     if unknown:
         raise UntrustedModel(
             f"{path.name} holds types that are not trusted: {', '.join(sorted(unknown))}. "
             "If they are your own classes, name them under trusted in the project file."
         )
-    return skops_io.load(str(path), trusted=sorted(allowed))
+    return import_skops().load(str(path), trusted=sorted(allowed))
+
+
+def types_of(path: Path) -> set[str]:
+    """The types that a skops file names, beyond those that skops itself trusts; nothing of it is run.
+
+    :raises UntrustedModel: it is no skops file, or would unpack to too much
+    """
+    if not zipfile.is_zipfile(path):
+        raise UntrustedModel(f"{path.name} is not a skops file: refused.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+        if len(entries) > _MAX_ENTRIES or sum(entry.file_size for entry in entries) > _MAX_BYTES:
+            raise UntrustedModel(f"{path.name} would unpack to too much: refused.")
+        return set(import_skops().get_untrusted_types(file=str(path)))
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise UntrustedModel(f"{path.name} cannot be read as a skops file: refused.") from error
 
 
 def import_skops() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core import ledger, tags
-from airflow_mlops.core.packages import ModelRef, Package, signature_of
+from airflow_mlops.core.packages import MODEL_FILE, ModelRef, Package, check_layout, signature_of
 from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.core.training import TrainingSpec
+from airflow_mlops.core.trust import forbidden
 from airflow_mlops.exceptions import DigestMismatch, NotFound, PredictionError, UntrustedModel
-from airflow_mlops.steps.models import MODEL_FILE, digest_of, load_file
+from airflow_mlops.steps.models import digest_of, load_file, types_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,10 +118,8 @@ def fetch(client: Mlflow, version: ModelVersion, folder: Path) -> Package:
 
 def read_package(folder: Path, version: ModelVersion) -> Package:
     """The manifest of files on this machine, which must be those of the version."""
-    import yaml
-
-    check_digest(folder, version.tags[tags.DIGEST], f"version {version.version} of model {version.name}")
-    columns, output = signature_of(yaml.safe_load((folder / "MLmodel").read_text()))
+    subject = f"version {version.version} of model {version.name}"
+    columns, output = signature_of(check_files(folder, version.tags[tags.DIGEST], subject))
     return Package(
         name=version.name,
         version=version.version,
@@ -132,16 +132,40 @@ def read_package(folder: Path, version: ModelVersion) -> Package:
     )
 
 
-def check_digest(folder: Path, digest: str, subject: str) -> None:
+def check_files(folder: Path, digest: str, subject: str, known: str = "registered") -> dict[str, Any]:
+    """Refuse files that are not those of a digest, or that no training of ours wrote; what their ``MLmodel`` says.
+
+    Who can register a version can register any digest, so the layout is looked at too, and the names of the types;
+    whether the project trusts them is known where they are loaded.
+
+    :raises DigestMismatch: they are not those of the digest
+    :raises UntrustedModel: they hold code, a pickle, a link, or types that nobody may trust
+    """
+    import yaml
+
+    check_digest(folder, digest, subject, known)
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]
+    try:
+        mlmodel = yaml.safe_load((folder / "MLmodel").read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UntrustedModel(f"The MLmodel file of {subject} cannot be read: refused.") from error
+    check_layout(files, mlmodel, subject)
+    if hostile := forbidden(types_of(folder / MODEL_FILE)):
+        raise UntrustedModel(f"{MODEL_FILE} of {subject} holds {', '.join(hostile)}, which nobody may trust: refused.")
+    return dict(mlmodel)
+
+
+def check_digest(folder: Path, digest: str, subject: str, known: str = "registered") -> None:
     """Refuse files that are not those of a digest, and links that lead elsewhere.
 
+    :param known: since when the digest is
     :raises DigestMismatch: they differ
     :raises UntrustedModel: one is no plain file
     """
     if folder.is_symlink() or any(path.is_symlink() for path in folder.rglob("*")):
         raise UntrustedModel(f"Among the files of {subject} is a link: refused.")
     if digest_of(folder) != digest:
-        raise DigestMismatch(f"The files of {subject} are not those that were registered: do not use them.")
+        raise DigestMismatch(f"The files of {subject} are not those that were {known}: do not use them.")
 
 
 def load(folder: Path, package: Package, trusted: Iterable[str] = ()) -> LoadedModel:
@@ -151,6 +175,15 @@ def load(folder: Path, package: Package, trusted: Iterable[str] = ()) -> LoadedM
     """
     check_digest(folder, package.digest, str(package))
     return LoadedModel(package, load_file(folder / MODEL_FILE, trusted))
+
+
+def load_model(client: Mlflow, artifact_uri: str, digest: str, trusted: Iterable[str] = ()) -> Any:
+    """Fetch, verify and load an estimator that may not be registered, by the digest that was recorded at training."""
+    with tempfile.TemporaryDirectory(prefix="mlops-model-") as private:  # mode 0700: what is verified is what is loaded
+        folder = Path(private)
+        client.tracking.download(artifact_uri, folder)
+        check_files(folder, digest, f"the model at {artifact_uri}", "trained")
+        return load_file(folder / MODEL_FILE, trusted)
 
 
 def _answer(estimator: Any, rows: pd.DataFrame, task: str) -> tuple[Any, np.ndarray | None]:

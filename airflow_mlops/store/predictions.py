@@ -128,6 +128,7 @@ def _rows(
 
 def _parts(folder: UPath, bounds: Bounds | None) -> list[UPath]:
     """The files that may hold rows of the bounds, by their folders; of the batches of one interval the last."""
+    folder.fs.invalidate_cache()
     if not folder.exists():
         return []
     days = [day for day in folder.iterdir() if day.name.startswith("date=") and _within(day.name, bounds)]

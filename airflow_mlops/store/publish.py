@@ -58,6 +58,7 @@ def publish_new(source: Path, path: UPath) -> bool:
     except FileExistsError:
         return False
     except OSError as error:  # S3's word for it, where it does not say which condition was not met
+        path.fs.invalidate_cache()
         if error.errno == errno.EINVAL and path.exists():
             return False
         raise

@@ -23,11 +23,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from airflow_mlops.core import tags
+from airflow_mlops.core.packages import MODEL_FILE
 from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.core.signatures import Column
 from airflow_mlops.core.training import TrainingSpec
 from airflow_mlops.exceptions import NotFound, ServiceUnavailable
-from airflow_mlops.steps.models import MODEL_FILE, digest_of, import_skops
+from airflow_mlops.steps.models import digest_of, import_skops
 from airflow_mlops.steps.profiles import ARTIFACT, profile_table
 
 NUMBERS, WORDS = ["n0", "n1", "n2", "n3"], ["w0", "w1"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from airflow_mlops.core.packages import MODEL_FILE
 from airflow_mlops.serving.keeping import STATE, State, read_state, write_state
-from airflow_mlops.steps.models import MODEL_FILE
 from tests.serving.conftest import Running, eventually, running
 from tests.serving.models import Odd, Shelf
 

@@ -11,8 +11,8 @@ import pytest
 from upath import UPath
 
 from airflow_mlops.core import tags
+from airflow_mlops.core.packages import MODEL_FILE
 from airflow_mlops.serving.counts import Rollout
-from airflow_mlops.steps.models import MODEL_FILE
 from airflow_mlops.store.predictions import read_predictions
 from tests.serving.conftest import Running, eventually
 from tests.serving.models import Odd, Shelf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,11 +23,15 @@ from sklearn.preprocessing import OrdinalEncoder
 from upath import UPath
 
 from airflow_mlops.core import tags
+from airflow_mlops.core.packages import Package
 from airflow_mlops.core.predictions import COLUMNS
-from airflow_mlops.core.scoring import Batch, Scored
+from airflow_mlops.core.scoring import Batch, Scored, frame_of
 from airflow_mlops.core.signatures import Column
 from airflow_mlops.core.snapshots import Manifest
 from airflow_mlops.exceptions import ConfigurationError, DigestMismatch, NotEnoughData, PredictionError, SnapshotError
+from airflow_mlops.serving.bodies import Reader
+from airflow_mlops.serving.values import frame_of as online_frame
+from airflow_mlops.steps.packages import fetch, load
 from airflow_mlops.steps.scoring import Keep, find_rows, score
 from airflow_mlops.steps.scoring.stream import in_order
 from airflow_mlops.store.predictions import read_predictions
@@ -302,3 +307,51 @@ def test_work_ahead_is_bounded() -> None:
     assert next(results) == 0
     assert len(taken) <= 5
     assert list(results) == list(range(1, 100))
+
+
+def test_a_server_says_the_same_of_the_same_rows(
+    run: Callable[..., Any], file: Path, shelf: Shelf, tmp_path: Path
+) -> None:
+    """Missing values and unseen categories, from a file and from the body of a request."""
+    rows = table().to_pandas()
+    rows.loc[::7, "city"] = "Lima"
+    pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), file)
+    batch = read(run(file)[1])
+    names = [column.name for column in TAKES]
+    data = [[None if pd.isna(value) else value for value in row] for row in rows[names].itertuples(index=False)]
+    body = json.dumps({"dataframe_split": {"columns": names, "data": data}}).encode()
+    files = tmp_path / "model"
+    files.mkdir()
+    package = fetch(shelf, shelf.registry.version("m", 2), files)
+    asked = online_frame(package.columns, Reader(package.columns).read(body).columns)
+    online = load(files, package).predict(asked)
+    assert online.scores is not None
+    assert np.abs(online.scores - batch["score"].to_numpy()).max() <= 1e-9
+    assert online.values.tolist() == batch["prediction"].to_pylist()
+
+
+def test_a_file_and_a_request_make_the_same_frame() -> None:
+    columns = (
+        Column("size", "double", False), Column("city", "string", False), Column("new", "boolean", False),
+        Column("seen", "datetime", False), Column("sold", "boolean"),
+    )  # fmt: skip
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    rows = pa.table(
+        {
+            "size": pa.array([1, None, 3], pa.int32()),
+            "city": pa.array(["Rome", None, "Rome"]).dictionary_encode(),
+            "new": [True, None, False],
+            "seen": pa.array([noon, None, noon], pa.timestamp("ms")),
+            "sold": [True, False, True],
+        }
+    )
+    data = [
+        [1, "Rome", True, noon.isoformat(), True],
+        [None, None, None, None, False],
+        [3.0, "Rome", False, "2026-11-21T13:00:00+01:00", True],
+    ]
+    body = json.dumps({"dataframe_split": {"columns": [column.name for column in columns], "data": data}}).encode()
+    package = Package("m", 1, "m-1", "d", "regression", columns, "double")
+    (batch,) = rows.to_batches()
+    online = online_frame(columns, Reader(columns).read(body).columns)
+    pd.testing.assert_frame_equal(frame_of(package, batch), online)

@@ -32,7 +32,7 @@ from airflow_mlops.core.windows import instant
 from airflow_mlops.exceptions import MlopsError, NotEnoughData, ServiceUnavailable, TrainingError
 from airflow_mlops.steps.evaluation import EvaluationSpec, evaluate_model, predict
 from airflow_mlops.steps.gate import judge_model
-from airflow_mlops.steps.models import load_model
+from airflow_mlops.steps.packages import load_model
 from airflow_mlops.steps.snapshots import Snapshot, ingest
 from airflow_mlops.steps.sources import CallableSource
 from airflow_mlops.steps.training import build_estimator, fit, train

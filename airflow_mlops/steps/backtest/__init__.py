@@ -22,7 +22,7 @@ from airflow_mlops.steps.backtest.history import find_history
 from airflow_mlops.steps.backtest.matrix import score
 from airflow_mlops.steps.budget import CpuBudget
 from airflow_mlops.steps.logged_models import close_left_open, upload_text
-from airflow_mlops.steps.models import load_model
+from airflow_mlops.steps.packages import load_model
 from airflow_mlops.store.snapshots import Snapshot, open_snapshot
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from airflow_mlops.core.reproduction import (
 from airflow_mlops.steps.budget import CpuBudget
 from airflow_mlops.steps.evaluation import classes_of, encoded, predict
 from airflow_mlops.steps.logged_models import upload_text
-from airflow_mlops.steps.models import environment, load_model
+from airflow_mlops.steps.models import environment
+from airflow_mlops.steps.packages import load_model
 from airflow_mlops.steps.reproduction.record import (
     PathAt,
     Record,

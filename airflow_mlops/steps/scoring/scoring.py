@@ -88,6 +88,7 @@ def _version(client: Mlflow, ref: ModelRef, batch: Batch) -> ModelVersion:
 
 def _known(path: UPath) -> tuple[Scored, UPath, bool] | None:
     """The result that is there."""
+    path.fs.invalidate_cache()  # somebody else may just have made it
     try:
         found = read_manifest(path)
     except FileNotFoundError:
