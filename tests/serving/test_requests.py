@@ -14,7 +14,7 @@ import pytest
 from tests.serving.conftest import Running, running
 from tests.serving.models import Shelf, pipeline, records, rows_of
 
-LIMITS = {"header_seconds": 0.5, "body_seconds": 0.5, "body": 20_000}
+LIMITS = {"header_seconds": 0.5, "body_seconds": 0.5, "idle_seconds": 1, "body": 20_000}
 #: Of raw requests at once.
 AT_ONCE = 32
 BODY = (
