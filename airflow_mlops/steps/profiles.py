@@ -17,13 +17,13 @@ from airflow_mlops.core.profiles import Plan, Profile
 from airflow_mlops.exceptions import ConfigurationError, ProfileError
 from airflow_mlops.steps.scan import ParquetScan, TableScan
 from airflow_mlops.store.publish import publish_bytes
-from airflow_mlops.store.snapshots import Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from upath import UPath
 
     from airflow_mlops.core.tracking import Mlflow
+    from airflow_mlops.store.snapshots import Snapshot
 
 #: The file among the artifacts of the run that trained a model.
 ARTIFACT = "baseline/profile.json"
