@@ -81,7 +81,8 @@ class Director:
 
     async def run(self) -> None:
         """What served last serves again; then the version that is asked for; then what its alias points at."""
-        await asyncio.to_thread(prepare)
+        with suppress(OSError, EOFError):  # told to stop meanwhile; else the first load tells
+            await asyncio.to_thread(prepare)
         await self._restore()
         if self.settings.deployed_only:
             return
