@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -35,6 +35,7 @@ class Approving:
 
     shelf: Shelf
     tracking: Any = None
+    noted: dict[tuple[int, str], str] = field(default_factory=dict)
 
     @property
     def registry(self) -> Approving:
@@ -45,6 +46,9 @@ class Approving:
 
     def model_tags(self, name: str) -> dict[str, str]:
         return {}
+
+    def tag_version(self, name: str, version: int, key: str, value: str) -> None:
+        self.noted[version, key] = value
 
     def promoted(self, value: float = 0.0, how: str = "fine") -> int:
         facts = {tags.APPROVED: "2026-10-01"}
@@ -122,6 +126,7 @@ def test_what_the_server_refuses_is_refused_with_its_reason(
     with pytest.raises(DeploymentError, match="refused: "):
         client.deploy(99)
     assert target.standing("m") == before
+    assert "gave NaN" in approving.noted[2, tags.REFUSED]
     with ServingClient(ServingSettings(server.url, "wrong", retries=0)) as stranger, pytest.raises(AccessDenied):
         stranger.deploy(1)
     with pytest.raises(ConfigurationError, match="serves model m: model other needs one of its own"):

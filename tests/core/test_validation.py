@@ -266,7 +266,7 @@ WIDE = {"wind": "integer", "temp": "float", "origin": "text", "at": "timestamp",
     ],
 )
 def test_sql_gets_only_what_no_engine_has_to_convert(kind, kwargs, expected):
-    assert way(Expectation(f"expect_{kind}", kwargs), WIDE, 100) is expected
+    assert way(Expectation(f"expect_{kind}", kwargs), WIDE) is expected
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_condition_goes_to_sql_where_a_missing_value_means_the_same(operator, 
     single = {"type": "comparison", "column": {"name": column}, "operator": operator, "parameter": parameter}
     for condition in (single, {"type": "and", "conditions": [single, single]}):
         kwargs = {"column": "wind", "min_value": 0, "row_condition": condition}
-        assert way(Expectation("expect_column_values_to_be_between", kwargs), WIDE, 100) is expected
+        assert way(Expectation("expect_column_values_to_be_between", kwargs), WIDE) is expected
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,11 @@ NEEDED = {
     "DriftCheckOperator": {"baseline": {"model": "m"}, "current": "s"},
     "InferSchemaOperator": {"snapshot": "s", "name": "n"},
     "CollectGarbageOperator": {},
+    "BatchScoreOperator": {"model": "models:/m@champion", "rows": "s"},
+    "SmokeTestModelOperator": {"model": "m", "version": 1},
+    "CanaryAnalysisOperator": {"model": "m"},
+    "PlanDeploymentOperator": {"model": "models:/m@champion", "target": "/models"},
+    "DeployModelOperator": {"model": "models:/m@champion", "target": "/models"},
 }
 
 
@@ -103,8 +108,8 @@ def test_every_template_field_is_an_argument_and_renders(kind: Any, dag: DAG) ->
 def test_what_an_upstream_task_returns_reaches_every_argument_that_steers_the_step(kind: Any, dag: DAG) -> None:
     """A task's output in an argument that is no template field would arrive unresolved."""
     steering = {name for name, p in inspect.signature(kind.__init__).parameters.items() if p.kind is p.KEYWORD_ONLY}
-    # What removes data is written in the DAG file, never computed by a task.
-    fixed = {"function", "python_callable", "delete", "orphans"}
+    # What removes data, and how a task waits, is written in the DAG file, never computed by a task.
+    fixed = {"function", "python_callable", "delete", "orphans", "deferrable"}
     assert steering - fixed <= set(kind.template_fields)
 
 
@@ -158,7 +163,7 @@ def test_an_error_means_to_airflow_what_the_tree_says(
 ) -> None:
     assert kind.__module__ == exceptions.__name__
     expected: type[Exception] = kind
-    if issubclass(kind, NotEnoughData | exceptions.GateRefused):
+    if issubclass(kind, NotEnoughData | exceptions.GateRefused | exceptions.Outdated):
         expected = AirflowSkipException
     elif issubclass(kind, exceptions.DataError | exceptions.SecurityError):
         expected = AirflowFailException
