@@ -48,6 +48,15 @@ def names(store: UPath) -> set[str]:
     return {path.parent.name for path in Path(store.path).glob("snapshots/*/*/*")}
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Months from now, the folders of all tests that run beside these would be those of the dead."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+
+
 @pytest.fixture
 def registered(client: MlflowClient, model_name: str) -> Callable[[Snapshot], None]:
     """Make a version that names a snapshot; nobody approved it."""
