@@ -2,7 +2,8 @@
 
 The measurements that compare programs stand on this: each run is a fresh process, imports included, because that is
 what a task pays. CPU is what the system counted for the process and every child it waited for; memory is the largest
-sum of proportional set sizes seen over the tree (a page that two processes share counts once).
+sum of proportional set sizes seen over the tree (a page that two processes share counts once), or the largest that one
+of its processes had, if that is more.
 """
 
 from __future__ import annotations
@@ -81,11 +82,13 @@ def measure(
             err.seek(0)
             failure = f"exit code {child.returncode}: {_last_line(err.read())}"
         out.seek(0)
+        rss = used.ru_maxrss * (1024 if os.uname().sysname == "Linux" else 1)
         return Measured(
             wall_s=wall,
             cpu_s=used.ru_utime + used.ru_stime,
-            peak_mb=watch.peak / 1e6,
-            rss_mb=used.ru_maxrss * (1024 if os.uname().sysname == "Linux" else 1) / 1e6,
+            # Between two looks a short run may have held more: its largest process says how much.
+            peak_mb=max(watch.peak, rss) / 1e6,
+            rss_mb=rss / 1e6,
             load=load,
             out=out.read(),
             failure=failure,
