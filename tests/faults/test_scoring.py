@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.linear_model import LogisticRegression
+from s3fs import S3FileSystem
 from upath import UPath
 
 from airflow_mlops import _failpoints
@@ -56,6 +57,8 @@ def log(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     env = {"AWS_ENDPOINT_URL": request.getfixturevalue("moto"), **KEYS}
     for name, value in env.items():
         monkeypatch.setenv(name, value)
+    # Without arguments a file system is one for all tests of the process, and knows the server of the first.
+    S3FileSystem.clear_instance_cache()
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     boto3.client("s3", endpoint_url=env["AWS_ENDPOINT_URL"]).create_bucket(Bucket=bucket)
     return f"s3://{bucket}/log", env
