@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.linear_model import LogisticRegression
 from s3fs import S3FileSystem
+from sklearn.linear_model import LogisticRegression
 from upath import UPath
 
 from airflow_mlops import _failpoints
