@@ -26,15 +26,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from drift_table import BUILD, FLOOR, OURS, report, told
 from environments import environment
 from processes import Measured, alternate, measure, row
 from tables import DRIFTED, WORDS, write_table
 
 ROOT = Path(__file__).parent.parent
-BUILD = ROOT / "build" / "bench"
 DATA, KEEP = BUILD / "data", BUILD / "keep"
 MILLION = 1_000_000
-OURS, FLOOR = "airflow-mlops", "floor"
 NUMBERS = [f"n{number:02}" for number in range(1, 21)]
 #: No peer calls home, or asks for a newer version of itself.
 QUIET = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1", "GX_ANALYTICS_ENABLED": "false"}
@@ -261,45 +260,6 @@ def curve(millions: list[int], given: argparse.Namespace, runs: Runs) -> list[di
             print(name, rows[-1]["wall_s"], flush=True)
         tables.remove() if million > 1 else None
     return rows
-
-
-def told(result: dict[str, Any]) -> None:
-    """Write what is known so far: a long measurement that is cut short has told something."""
-    rows = {(r["system"], r["work"]): r for r in reversed(result["rows"])}
-    for work in ("both", "baseline"):
-        for size, name in (("1m", f"ratio_{work}"), ("10m", f"ratio_{work}_10m")):
-            theirs = [
-                r
-                for r in result["rows"]
-                if r["work"] == f"{work}_{size}" and r["system"] != OURS and "failure" not in r
-            ]
-            mine = rows.get((OURS, f"{work}_{size}"))
-            if theirs and mine:
-                fastest = min(theirs, key=lambda r: r["wall_s"])
-                result[name] = round(fastest["wall_s"] / mine["wall_s"], 2)
-                result[f"{name}_against"] = f"{fastest['system']}, {fastest['looks_at']}"
-    ours = [r["peak_mb"] for r in result["rows"] if r["system"] == OURS and "peak_mb" in r]
-    result["peak_mb"] = max(ours, default=None)
-    for size, name in (("1m", "floor_ratio"), ("10m", "floor_ratio_10m")):
-        floor, mine = rows.get((FLOOR, f"scan_{size}")), rows.get((OURS, f"baseline_{size}"))
-        if floor and mine and floor["wall_s"]:
-            result[name] = round(mine["wall_s"] / floor["wall_s"], 2)
-            result[f"{name}_cpu"] = round(mine["cpu_s"] / floor["cpu_s"], 2)
-    BUILD.mkdir(parents=True, exist_ok=True)
-    (BUILD / "drift.json").write_text(json.dumps(result, indent=1) + "\n")
-
-
-def report(result: dict[str, Any]) -> str:
-    lines = [f"{'system':44} {'work':14} {'wall s':>8} {'CPU s':>8} {'MB':>7}  hits, false alarms"]
-    for r in result["rows"]:
-        name = f"{r['system']}{', ' + r['looks_at'] if 'looks_at' in r else ''}"
-        if "failure" in r:
-            lines.append(f"{name:44} {r['work']:14} {r['failure']}")
-            continue
-        found = f"{r['hits']} of {len(DRIFTED)}, {r['false_alarms']}" if "hits" in r else ""
-        lines.append(f"{name:44} {r['work']:14} {r['wall_s']:8.2f} {r['cpu_s']:8.2f} {r['peak_mb']:7.0f}  {found}")
-    names = [name for name in result if name.startswith(("ratio", "floor_ratio", "peak"))]
-    return "\n".join([*lines, *(f"{name:24} {result[name]}" for name in names)])
 
 
 if __name__ == "__main__":
