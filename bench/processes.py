@@ -2,8 +2,8 @@
 
 The measurements that compare programs stand on this: each run is a fresh process, imports included, because that is
 what a task pays. CPU is what the system counted for the process and every child it waited for; memory is the largest
-sum of proportional set sizes seen over the tree (a page that two processes share counts once), or the largest that one
-of its processes had, if that is more.
+sum of proportional set sizes seen over the tree (a page that two processes share counts once), or the high-water mark
+of its first process, if that is more.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ import psutil
 
 from airflow_mlops.testing.servers.process import clean_environment
 
-#: Between two looks at the memory of a tree.
-LOOK = 0.05
+#: Between two looks at the memory of a tree, and at the high-water mark of its first process.
+LOOK, GLANCE = 0.05, 0.005
 #: Every side computes on as many threads.
 THREADS = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), str(os.cpu_count())
@@ -82,13 +82,12 @@ def measure(
             err.seek(0)
             failure = f"exit code {child.returncode}: {_last_line(err.read())}"
         out.seek(0)
-        rss = used.ru_maxrss * (1024 if os.uname().sysname == "Linux" else 1)
         return Measured(
             wall_s=wall,
             cpu_s=used.ru_utime + used.ru_stime,
-            # Between two looks a short run may have held more: its largest process says how much.
-            peak_mb=max(watch.peak, rss) / 1e6,
-            rss_mb=rss / 1e6,
+            # Between two looks a short run may have held more: the mark of its first process says how much.
+            peak_mb=max(watch.peak, watch.mark) / 1e6,
+            rss_mb=watch.mark / 1e6,
             load=load,
             out=out.read(),
             failure=failure,
@@ -105,19 +104,21 @@ class Watch(threading.Thread):
 
     def __init__(self, pid: int, seconds: float) -> None:
         super().__init__(daemon=True)
-        self.peak = 0
+        self.peak = self.mark = 0
         self.overtime = False
         self._pid, self._deadline = pid, time.monotonic() + seconds
         self._ended = threading.Event()
         self.start()
 
     def run(self) -> None:
-        pause = LOOK
-        while not self._ended.wait(pause):
-            begin = time.perf_counter()
-            self.peak = max(self.peak, tree_memory(self._pid))
-            # The kernel holds the process up while it counts the pages of a large one.
-            pause = max(LOOK, 25 * (time.perf_counter() - begin))
+        look = time.perf_counter() + LOOK
+        while not self._ended.wait(GLANCE):
+            self.mark = max(self.mark, high_water(self._pid))
+            if (begin := time.perf_counter()) >= look:
+                self.peak = max(self.peak, tree_memory(self._pid))
+                # The kernel holds the process up while it counts the pages of a large one.
+                end = time.perf_counter()
+                look = end + max(LOOK, 25 * (end - begin))
             if time.monotonic() > self._deadline:
                 self.overtime = True
                 self._kill()
@@ -132,6 +133,18 @@ class Watch(threading.Thread):
     def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
+
+
+def high_water(pid: int) -> int:
+    """The most bytes that a process ever held since it runs its program.
+
+    What ``wait4`` says of it will not do: there a process starts with what the one that started it held.
+    """
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def tree_memory(pid: int) -> int:

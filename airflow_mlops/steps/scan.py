@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_mlops.core.profiles import Plan, Profile
 from airflow_mlops.core.profiles.binning import Workspace
 from airflow_mlops.core.profiles.fitting import ColumnFitter, fitters_of, plan_of
+from airflow_mlops.core.profiles.plan import ColumnPlan
 from airflow_mlops.core.profiles.profiler import assembled, check_columns
 from airflow_mlops.core.profiles.sources import SourceCounter, by_source, instant_of
 from airflow_mlops.core.profiles.values import family_of, logical_type
@@ -57,7 +58,7 @@ class Scan(ABC):
                 counter.update(array)
             return counter.profiles()
 
-        return assembled(plan, self.rows, self._each(list(by_source(plan).values()), count), moment)
+        return assembled(plan, self.rows, self._each(by_source(plan).values(), count), moment)
 
     def fit(
         self,
@@ -67,15 +68,13 @@ class Scan(ABC):
     ) -> Plan:
         """The plan of these rows as a reference: edges from a sample, keys from all of them."""
 
-        def fit(fitter: ColumnFitter, _: Workspace) -> None:
-            if fitter.wants_none:
-                return
-            for array in self._column(fitter.name) if fitter.wants_all else self._sample(fitter.name):
-                fitter.update(array)
+        def fit(fitter: ColumnFitter, _: Workspace) -> list[ColumnPlan]:
+            if not fitter.wants_none:
+                for array in self._column(fitter.name) if fitter.wants_all else self._sample(fitter.name):
+                    fitter.update(array)
+            return fitter.plans()
 
-        fitters = fitters_of(self.schema, columns, sensitive, as_of)
-        self._each(fitters, fit)
-        return plan_of(fitters)
+        return plan_of(self._each(fitters_of(self.schema, columns, sensitive, as_of), fit))
 
     def _check(self, plan: Plan) -> None:
         check_columns(plan, self.schema.names)
@@ -88,26 +87,26 @@ class Scan(ABC):
     def _sample(self, name: str) -> Iterator[pa.Array]:
         """About :data:`SAMPLE` of them, spread over all by a fixed seed."""
 
-    def _each(self, works: Sequence[Any], do: Callable[[Any, Workspace], Any]) -> list[Any]:
+    def _each(self, works: Iterable[Any], do: Callable[[Any, Workspace], Any]) -> list[Any]:
         """Do all works, some at a time; what comes out stands in their order."""
-        results: list[Any] = [None] * len(works)
+        results: dict[int, Any] = {}
         errors: list[BaseException] = []
-        left = iter(range(len(works)))
+        left = enumerate(works)
         lock = threading.Lock()
 
         def worker() -> None:
             space = Workspace()
             while not errors:
                 with lock:
-                    i = next(left, None)
-                if i is None:
+                    number, work = next(left, (None, None))
+                if number is None:
                     return
                 try:
-                    results[i] = do(works[i], space)
+                    results[number] = do(work, space)
                 except BaseException as error:
                     errors.append(error)
 
-        others = [threading.Thread(target=worker, daemon=True) for _ in range(min(self.threads, len(works)) - 1)]
+        others = [threading.Thread(target=worker, daemon=True) for _ in range(self.threads - 1)]
         for thread in others:
             thread.start()
         worker()
@@ -115,7 +114,7 @@ class Scan(ABC):
             thread.join()
         if errors:
             raise errors[0]
-        return results
+        return [results[number] for number in sorted(results)]
 
 
 class TableScan(Scan):

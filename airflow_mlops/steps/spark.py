@@ -58,7 +58,7 @@ class SparkScan:
         as_of: datetime | str | None = None,
     ) -> Plan:
         """The plan of these rows as a reference: edges from a sample of them, keys from all."""
-        fitters = fitters_of(self.frame.limit(0).toArrow().schema, columns, sensitive, as_of)
+        fitters = list(fitters_of(self.frame.limit(0).toArrow().schema, columns, sensitive, as_of))
         sampled = [fitter for fitter in fitters if not fitter.wants_all and not fitter.wants_none]
         if sampled:
             rows = self._sample([fitter.name for fitter in sampled])
@@ -68,7 +68,7 @@ class SparkScan:
         for fitter in fitters:
             if fitter.wants_all:
                 self._tally(fitter)
-        return plan_of(fitters)
+        return plan_of(fitter.plans() for fitter in fitters)
 
     def _sample(self, names: Sequence[str]) -> pa.Table:
         rows = self.frame.count()

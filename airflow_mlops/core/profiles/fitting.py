@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -51,18 +51,18 @@ def fit_plan(
     """
     fitters: list[ColumnFitter] = []
     for batch in batches:
-        fitters = fitters or fitters_of(batch.schema, columns, sensitive, as_of)
+        fitters = fitters or list(fitters_of(batch.schema, columns, sensitive, as_of))
         for fitter in fitters:
             fitter.update(batch.column(fitter.name))
     if not fitters:
         raise ProfileError("A plan needs at least one batch of the reference, and a column.")
-    return plan_of(fitters)
+    return plan_of(fitter.plans() for fitter in fitters)
 
 
 def fitters_of(
     schema: pa.Schema, columns: Sequence[str] | None, sensitive: Iterable[str], as_of: datetime | str | None
-) -> list[ColumnFitter]:
-    """One for each column of the reference.
+) -> Iterator[ColumnFitter]:
+    """One for each column of the reference, made when it is asked for.
 
     :raises ProfileError: a column that is named is not there
     """
@@ -70,12 +70,12 @@ def fitters_of(
     if missing := [name for name in wanted if name not in schema.names]:
         raise ProfileError(f"The reference has no column {', '.join(missing)}; it has {', '.join(schema.names)}.")
     moment = None if as_of is None else instant_of(as_of)
-    return [ColumnFitter(name, schema.field(name).type, name in withheld, moment) for name in wanted]
+    return (ColumnFitter(name, schema.field(name).type, name in withheld, moment) for name in wanted)
 
 
-def plan_of(fitters: Iterable[ColumnFitter]) -> Plan:
-    """The plan of columns that have seen their rows."""
-    planned = [plan for fitter in fitters for plan in fitter.plans()]
+def plan_of(columns: Iterable[Iterable[ColumnPlan]]) -> Plan:
+    """The plan of a table from those of its columns, each with what is derived of it."""
+    planned = [plan for plans in columns for plan in plans]
     taken = {plan.name for plan in planned if not plan.derived}
     return Plan(tuple(plan for plan in planned if not plan.derived or plan.name not in taken))
 
@@ -113,7 +113,8 @@ class ColumnFitter:
 
     def _keep(self, found: Numbers) -> None:
         """Every value of a short column, every second, fourth … of a long one."""
-        self._numbers.append(Numbers(found.values[:: self._every], found.divisor, found.wide[:: self._every]))
+        # A copy: a part of a batch would keep the whole of it.
+        self._numbers.append(Numbers(found.values[:: self._every].copy(), found.divisor, found.wide[:: self._every]))
         self._kept += len(self._numbers[-1].values) + len(self._numbers[-1].wide)
         if self._kept > _MOST_NUMBERS:
             self._every *= 2
