@@ -21,6 +21,7 @@
     │   │   └── Outdated            nothing is wrong, the alias has moved on to another version: skip
     │   └── RegistryError           MLflow refused the request
     │       └── NotFound
+    │           └── NoVersion       an alias names no version yet: skip where the DAG says so
     └── SecurityError               refuse, never retry
         ├── AccessDenied            401 or 403
         ├── UntrustedModel          a model file names types outside the allow-list
@@ -111,6 +112,10 @@ class RegistryError(DataError):
 
 class NotFound(RegistryError):
     """The named experiment, model, version or alias does not exist."""
+
+
+class NoVersion(NotFound):
+    """An alias names no version of the model, because none was promoted yet."""
 
 
 class SecurityError(MlopsError):

@@ -157,5 +157,6 @@ for project in projects_for("batch_scoring", Path(__file__).parent / "projects",
             rows=prepared.output,
             since=since,
             trusted=project.training.trusted,
+            if_absent="skip",
             **project.scoring.arguments(),
         )

@@ -123,4 +123,5 @@ for project in projects_for("drift_check", Path(__file__).parent / "projects", A
             sensitive=project.validation.sensitive,
             clusters=project.drift.clusters,
             policy=project.drift.policy,
+            if_absent="skip",
         )

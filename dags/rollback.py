@@ -32,7 +32,6 @@ if get_parsing_context().dag_id in (None, "rollback"):
         schedule=None,
         params={
             "model": Param(
-                PROJECTS[0].name if PROJECTS else "model",
                 type="string",
                 pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
                 examples=[project.name for project in PROJECTS],

@@ -58,6 +58,16 @@ class ModelRef:
         version, alias = found["version"], found["alias"]
         return cls(check_name(found["name"]), int(version) if version else None, check_alias(alias) if alias else None)
 
+    @classmethod
+    def of(cls, name: str, which: int | str = "champion") -> ModelRef:
+        """A model by its name, and the number of a version or an alias.
+
+        >>> ModelRef.of("churn", "3"), ModelRef.of("churn")
+        (ModelRef(name='churn', version=3, alias=None), ModelRef(name='churn', version=None, alias='champion'))
+        """
+        number = str(which).isdecimal()
+        return cls(check_name(name), int(which) if number else None, None if number else check_alias(str(which)))
+
     def __str__(self) -> str:
         return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
 

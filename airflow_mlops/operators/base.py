@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +84,19 @@ class MlopsOperator(BaseOperator):
     @cached_property
     def store_path(self) -> UPath:
         return store_path(self.store)
+
+
+@contextmanager
+def may_be_absent(kind: type[DataError], if_absent: str) -> Iterator[None]:
+    """Skip the task, where the author of the DAG says so, when what it needs is not there yet."""
+    if if_absent not in ("fail", "skip"):
+        raise ConfigurationError(f"if_absent is {if_absent!r}: write fail or skip.")
+    try:
+        yield
+    except kind as error:
+        if if_absent == "fail":
+            raise
+        raise AirflowSkipException(str(error)) from error
 
 
 def snapshot_of(value: str | Mapping[str, Any]) -> Snapshot:

@@ -14,10 +14,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_mlops.core.deployment import Told, told_versions
 from airflow_mlops.core.packages import ModelRef
 from airflow_mlops.core.run_types import historical
-from airflow_mlops.exceptions import ConfigurationError, NoConnection
+from airflow_mlops.exceptions import NoConnection
 from airflow_mlops.hooks.deployment import find_target
 from airflow_mlops.links import EndpointLink, MlflowModelVersionLink
-from airflow_mlops.operators.base import MlopsOperator, number, run_type
+from airflow_mlops.operators.base import MlopsOperator, may_be_absent, number, run_type
 from airflow_mlops.steps.deployment import Deployment, Request, deploy, plan
 from airflow_mlops.triggers.deployment import EndpointTrigger
 
@@ -154,14 +154,8 @@ def live_ref(model: str, context: Context) -> ModelRef:
 
 def present_target(value: str | Mapping[str, Any], if_absent: str) -> Target:
     """The target, or a skipped task where its connection is not there and that is no mistake."""
-    if if_absent not in ("fail", "skip"):
-        raise ConfigurationError(f"if_absent is {if_absent!r}: write fail or skip.")
-    try:
+    with may_be_absent(NoConnection, if_absent):
         return find_target(value)
-    except NoConnection as error:
-        if if_absent == "skip":
-            raise AirflowSkipException(f"Nothing is deployed. {error}") from error
-        raise
 
 
 def told_by(context: Context, name: str) -> Told:

@@ -12,10 +12,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_mlops.core.drift.branching import branch
 from airflow_mlops.core.drift.policy import DriftPolicy
 from airflow_mlops.core.windows import instant
-from airflow_mlops.exceptions import ConfigurationError, DataError
+from airflow_mlops.exceptions import ConfigurationError, DataError, NoVersion
 from airflow_mlops.hooks.store import object_path
 from airflow_mlops.links import DriftReportLink
-from airflow_mlops.operators.base import MlopsOperator, as_of, snapshot_of
+from airflow_mlops.operators.base import MlopsOperator, as_of, may_be_absent, snapshot_of
 from airflow_mlops.operators.snapshots import source_of
 from airflow_mlops.steps.drift import check, find_sides
 from airflow_mlops.steps.drift.sides import Finder
@@ -42,13 +42,15 @@ class DriftCheckOperator(MlopsOperator):
     :param sensitive: columns of which no value may be counted, where the plan is made of a snapshot or source here
     :param clusters: column that says which rows belong together, such as the day or the customer: they are alike, and
         counting them as so many witnesses alarms without drift. The rows of the baseline are then read again
+    :param if_absent: ``fail``, or ``skip`` the task where the model of the baseline has no such alias yet
     :param as_of: of the window; None for that of the current snapshot, else of the run
     :param fail_on_drift: fail the task, without a retry, when the verdict is ``drift``
     """
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields,
-        "baseline", "current", "name", "policy", "columns", "sensitive", "clusters", "as_of", "fail_on_drift",
+        "baseline", "current", "name", "policy", "columns", "sensitive", "clusters", "if_absent", "as_of",
+        "fail_on_drift",
     )  # fmt: skip
     template_fields_renderers: ClassVar[dict[str, str]] = {"baseline": "json", "current": "json", "policy": "json"}
     operator_extra_links = (DriftReportLink(),)
@@ -63,6 +65,7 @@ class DriftCheckOperator(MlopsOperator):
         columns: Sequence[str] | None = None,
         sensitive: Sequence[str] | None = None,
         clusters: str | None = None,
+        if_absent: str = "fail",
         as_of: str | None = None,
         fail_on_drift: bool = False,
         **kwargs: Any,
@@ -75,12 +78,13 @@ class DriftCheckOperator(MlopsOperator):
         self.columns = columns
         self.sensitive = sensitive
         self.clusters = clusters
+        self.if_absent = if_absent
         self.as_of = as_of
         self.fail_on_drift = fail_on_drift
 
     def run_step(self, context: Context) -> dict[str, Any]:
         policy = DriftPolicy.from_json(self.policy or None)
-        with self.budget("profile"):
+        with may_be_absent(NoVersion, self.if_absent), self.budget("profile"):
             sides = find_sides(self.baseline, self.current, self._finder(policy.ignore, as_of(context, self.as_of)))
         name = self.name or sides.name
         if not name:

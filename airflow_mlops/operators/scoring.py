@@ -10,10 +10,10 @@ from airflow_mlops.core.packages import ModelRef
 from airflow_mlops.core.run_types import historical
 from airflow_mlops.core.scoring import Batch
 from airflow_mlops.core.windows import instant
-from airflow_mlops.exceptions import ConfigurationError
+from airflow_mlops.exceptions import ConfigurationError, NoVersion
 from airflow_mlops.hooks.connections import find_connection
 from airflow_mlops.hooks.store import object_path
-from airflow_mlops.operators.base import MlopsOperator, as_of, number, run_type
+from airflow_mlops.operators.base import MlopsOperator, as_of, may_be_absent, number, run_type
 from airflow_mlops.operators.training import fair_threads
 from airflow_mlops.steps.scoring import Keep, find_rows, score
 
@@ -50,13 +50,14 @@ class BatchScoreOperator(MlopsOperator):
     :param predictions: where the logs of predictions lie; None for ``predictions`` in the store
     :param as_of: the instant the run is about; None for the run's own
     :param trusted: importable classes of your own that the model file may hold
+    :param if_absent: ``fail``, or ``skip`` the task where the model has no such alias yet
     :param threads: chunks that are predicted at a time; None for the cores divided by the tasks that may run at once
     """
 
     template_fields: Sequence[str] = (
         *MlopsOperator.template_fields,
         "model", "rows", "since", "at", "interval", "message_id", "keys", "log_inputs", "hidden", "hashed",
-        "hash_conn_id", "predictions", "as_of", "trusted", "threads",
+        "hash_conn_id", "predictions", "as_of", "trusted", "if_absent", "threads",
     )  # fmt: skip
     template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json"}
 
@@ -77,6 +78,7 @@ class BatchScoreOperator(MlopsOperator):
         predictions: str | None = None,
         as_of: str | None = None,
         trusted: list[str] | None = None,
+        if_absent: str = "fail",
         threads: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -95,19 +97,21 @@ class BatchScoreOperator(MlopsOperator):
         self.predictions = predictions
         self.as_of = as_of
         self.trusted = trusted
+        self.if_absent = if_absent
         self.threads = threads
 
     def run_step(self, context: Context) -> dict[str, Any]:
-        found, path, new = score(
-            self.client,
-            self._batch(context),
-            find_rows(self.rows, object_path, instant(str(self.since), "since") if _given(self.since) else None),
-            self._root,
-            keep=self._keep(),
-            trusted=self.trusted or [],
-            threads=number(self.threads, "threads") if _given(self.threads) else fair_threads(),
-            budget=self.budget,
-        )
+        with may_be_absent(NoVersion, self.if_absent):
+            found, path, new = score(
+                self.client,
+                self._batch(context),
+                find_rows(self.rows, object_path, instant(str(self.since), "since") if _given(self.since) else None),
+                self._root,
+                keep=self._keep(),
+                trusted=self.trusted or [],
+                threads=number(self.threads, "threads") if _given(self.threads) else fair_threads(),
+                budget=self.budget,
+            )
         self.log.info(
             "%s rows by version %s of %s%s: %s",
             found.rows, found.version, found.model, "" if new else ", which were there already", path,

@@ -16,7 +16,7 @@ from airflow_mlops.core.redaction import redact
 from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.core.training import TrainingSpec
 from airflow_mlops.core.trust import forbidden
-from airflow_mlops.exceptions import DigestMismatch, NotFound, PredictionError, UntrustedModel
+from airflow_mlops.exceptions import DigestMismatch, NoVersion, PredictionError, UntrustedModel
 from airflow_mlops.steps.models import digest_of, load_file, types_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class LoadedModel:
 def find_version(registry: Registry, ref: ModelRef, at: datetime | None = None) -> ModelVersion:
     """The version that a reference means: by number, by its alias of now, or by the ledger at an instant.
 
-    :raises NotFound: there is none
+    :raises NoVersion: the alias names none
+    :raises NotFound: there is none of this number
     """
     number = ref.version
     if number is None:
@@ -96,7 +97,7 @@ def find_version(registry: Registry, ref: ModelRef, at: datetime | None = None) 
         else:
             number, when = registry.alias(ref.name, ref.alias or ""), ""
         if number is None:
-            raise NotFound(f"Model {ref.name} had no {ref.alias}{when}: promote a version first.")
+            raise NoVersion(f"Model {ref.name} had no {ref.alias}{when}: promote a version first.")
     return registry.version(ref.name, number)
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.names import check_name
+from airflow_mlops.core.packages import ModelRef
 from airflow_mlops.core.profiles import Plan, Profile
 from airflow_mlops.exceptions import ConfigurationError, ProfileError
+from airflow_mlops.steps.packages import find_version
 from airflow_mlops.steps.scan import ParquetScan, TableScan
 from airflow_mlops.store.publish import publish_bytes
 
@@ -139,13 +141,11 @@ def baseline_of(client: Mlflow, name: str, which: int | str = "champion") -> Pro
     """The profile of the rows that a version was trained on.
 
     :param which: a version's number, or an alias
+    :raises NoVersion: the alias names none, so that there is no baseline yet
     """
-    number = int(which) if str(which).isdigit() else client.registry.alias(name, str(which))
-    if number is None:
-        raise ProfileError(f"Model {name} has no alias {which}: there is no baseline yet.")
-    facts = client.registry.version(name, number)
+    facts = find_version(client.registry, ModelRef.of(name, which))
     if not facts.model_id or tags.BASELINE not in facts.tags:
-        raise ProfileError(f"Version {number} of model {name} has no baseline: train it again.")
+        raise ProfileError(f"Version {facts.version} of model {name} has no baseline: train it again.")
     run_id = client.tracking.model(facts.model_id).run_id or ""
     from upath import UPath
 
@@ -153,5 +153,5 @@ def baseline_of(client: Mlflow, name: str, which: int | str = "champion") -> Pro
         client.tracking.download(f"{client.tracking.artifact_uri(run_id)}/{os.path.dirname(ARTIFACT)}", Path(folder))
         profile = load_profile(UPath(folder) / os.path.basename(ARTIFACT))
     if profile.digest != facts.tags[tags.BASELINE]:
-        raise ProfileError(f"The baseline of version {number} of model {name} is not the one that was logged.")
+        raise ProfileError(f"The baseline of version {facts.version} of model {name} is not the one that was logged.")
     return profile

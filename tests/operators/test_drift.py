@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from upath import UPath
 
 from airflow_mlops.core.polling import AwaitedDrift
@@ -128,6 +128,18 @@ def test_what_a_retry_cannot_mend_fails_at_once(
     sides = {"baseline": snapshot(JANUARY, 36).uri, "current": snapshot(JULY, 80).uri}
     with pytest.raises(AirflowFailException, match=complaint):
         check(**{**sides, **arguments})
+
+
+@pytest.mark.parametrize("clusters", [None, "day"])
+def test_a_baseline_that_is_not_there_yet(
+    check: Callable[..., Any], snapshot: Callable[..., Snapshot], model_name: str, clusters: str | None
+) -> None:
+    sides = {"baseline": f"models:/{model_name}@champion", "current": snapshot(JULY, 80).uri, "clusters": clusters}
+    why = f"Model {model_name} had no champion: promote a version first"
+    with pytest.raises(AirflowFailException, match=why):
+        check(**sides)
+    with pytest.raises(AirflowSkipException, match=why):
+        check(**sides, if_absent="skip")
 
 
 def test_the_champions_training_rows_are_the_baseline(

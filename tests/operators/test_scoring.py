@@ -71,6 +71,20 @@ def test_an_interval_is_scored_once_and_a_backfill_asks_the_model_of_then(
     assert ("inputs" in schema.names, str(schema.field("row").type), texts["interval"]) == (False, "string", AS_OF)
 
 
+def test_a_model_without_a_champion_is_an_error_unless_the_dag_says_otherwise(
+    score: Callable[..., Any], model_name: str
+) -> None:
+    why = f"Model {model_name} had no champion: promote a version first"
+    with pytest.raises(AirflowFailException, match=why):
+        score()
+    with pytest.raises(AirflowSkipException, match=why):
+        score(if_absent="skip")
+    with pytest.raises(AirflowFailException, match="names no rows to score"):
+        score(if_absent="skip", rows={"rows": 3})
+    with pytest.raises(AirflowFailException, match="if_absent is 'ignore': write fail or skip"):
+        score(if_absent="ignore")
+
+
 def test_what_is_wrong_fails_without_a_retry(score: Callable[..., Any], model_name: str) -> None:
     for given, complaint in (
         ({"model": "flights"}, "names no version: write models:/NAME@champion"),

@@ -127,7 +127,7 @@ def test_thousands_of_malformed_requests(server: Running) -> None:
     ours = psutil.Process()
     check(server, 500, seed=2)
     before = ours.memory_info().rss
-    check(server, 7_500, seed=3)
+    check(server, 8_100, seed=3)
     assert ours.memory_info().rss - before < 50e6
 
 

@@ -21,7 +21,7 @@ from airflow_mlops.core import tags
 from airflow_mlops.core.profiles import Profile, Profiler, fit_plan
 from airflow_mlops.core.snapshots import Manifest
 from airflow_mlops.core.training import TrainingSpec
-from airflow_mlops.exceptions import ConfigurationError, ProfileError, SnapshotError
+from airflow_mlops.exceptions import ConfigurationError, NoVersion, ProfileError, SnapshotError
 from airflow_mlops.steps import scan
 from airflow_mlops.steps.profiles import (
     baseline_of,
@@ -268,7 +268,7 @@ def test_a_trained_model_has_its_baseline(
         ("x", "numeric"), ("secret", "withheld"), ("y", "categorical"),
     ]  # fmt: skip
     assert json.loads(model.facts[tags.SENSITIVE]) == ["secret"]
-    with pytest.raises(ProfileError, match="has no alias challenger"):
+    with pytest.raises(NoVersion, match="had no challenger: promote a version first"):
         baseline_of(client, model_name, "challenger")
 
 

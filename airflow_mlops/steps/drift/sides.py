@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core import tags
 from airflow_mlops.core.drift.selection import narrowed
+from airflow_mlops.core.packages import ModelRef
 from airflow_mlops.core.profiles import Plan, Profile, Profiler, fit_plan
+from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.windows import Bounds
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.steps.drift.clusters import chunked
+from airflow_mlops.steps.packages import find_version
 from airflow_mlops.steps.profiles import baseline_of, load_profile, profile_snapshot
 from airflow_mlops.store.snapshots import Snapshot
 
@@ -123,9 +126,7 @@ def _of_model(wanted: Mapping[str, Any], finder: Finder) -> tuple[Profile, str]:
     label = f"version {which}" if which.isdigit() else f"the {which}"
     name = str(wanted["model"])
     words = f"the training rows of {label} of {name}"
-    registry = finder.client().registry
-    number = int(which) if which.isdigit() else registry.alias(name, which)
-    if number is None or tags.BASELINE in registry.version(name, number).tags:
+    if tags.BASELINE in _version(wanted, finder).tags:
         return baseline_of(finder.client(), name, which), words
     # Trained before baselines were kept: its rows are still there.
     snapshot, bounds = _training_rows(wanted, finder)
@@ -224,13 +225,18 @@ def _rows_of(baseline: Given, finder: Finder) -> Snapshot:
     return snapshot
 
 
-def _training_rows(model: Mapping[str, Any], finder: Finder) -> tuple[Snapshot, Bounds | None]:
-    registry, name = finder.client().registry, str(model["model"])
+def _version(model: Mapping[str, Any], finder: Finder) -> ModelVersion:
     which = str(model.get("version") or model.get("alias") or "champion")
-    number = int(which) if which.isdigit() else registry.alias(name, which)
-    uri = registry.version(name, number).tags.get(tags.SNAPSHOT) if number else None
+    return find_version(finder.client().registry, ModelRef.of(str(model["model"]), which))
+
+
+def _training_rows(model: Mapping[str, Any], finder: Finder) -> tuple[Snapshot, Bounds | None]:
+    version = _version(model, finder)
+    uri = version.tags.get(tags.SNAPSHOT)
     if not uri:
-        raise ConfigurationError(f"Drift: {name} {which} does not name its training rows: leave clusters out.")
+        raise ConfigurationError(
+            f"Drift: version {version.version} of {version.name} does not name its training rows: leave clusters out."
+        )
     snapshot = finder.read_snapshot(uri)
     windows = snapshot.manifest.bounds
     return snapshot, windows.train if windows else None
