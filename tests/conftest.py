@@ -28,6 +28,7 @@ import json  # noqa: E402
 import math  # noqa: E402
 import random  # noqa: E402
 import shutil  # noqa: E402
+import threading  # noqa: E402
 import uuid  # noqa: E402
 from collections.abc import Callable, Generator, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -180,14 +181,26 @@ def model_name() -> str:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    """An S3 that lives as long as a module's tests: its address."""
+    """An S3 that lives as long as a module's tests: its address.
+
+    S3 decides about a conditional write in one moment. Moto asks and then writes, which a lock makes one step.
+    """
+    from moto.s3.responses import S3Response
     from moto.server import ThreadedMotoServer
 
+    put, lock = S3Response.put_object, threading.Lock()
+
+    def put_one(response: S3Response) -> Any:
+        with lock:
+            return put(response)
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Response, "put_object", put_one)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
 
 
 @pytest.fixture(scope="session")
