@@ -56,7 +56,7 @@ class Lane(Messages):
     :param sent: is told the rows of each batch
     """
 
-    batch: int = 2_048
+    batch: int
     sent: Callable[[int], None] = lambda rows: None
     waiting: deque[_Waiting] = field(default_factory=deque)
 

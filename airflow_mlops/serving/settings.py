@@ -36,7 +36,7 @@ class Limits:
     explained: int = 10
     waiting: int = 256
     connections: int = 1_000
-    batch: int = 2_048
+    batch: int = 4_096
     copies: int = 64
     header_seconds: float = 10
     body_seconds: float = 30

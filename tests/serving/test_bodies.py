@@ -61,6 +61,7 @@ def refused(data: Any, reader: Reader = READER, kind: str = "application/json") 
 def test_every_form_says_the_same(data: Any) -> None:
     frame = read(data)
     assert list(frame.columns) == NAMES
+    assert frame.columns.dtype == object
     assert [str(kind) for kind in frame.dtypes] == ["float64", "float64", "str", "bool", "datetime64[us, UTC]"]
     assert [*frame.iloc[0]] == [1.5, 2.0, "x", True, pd.Timestamp("2026-01-02T03:04:05Z")]
 
@@ -82,6 +83,12 @@ def test_what_is_missing_is_missing_as_in_training() -> None:
     stored = pa.table({"w": pa.array([None, None, "x"]), "b": pa.array([None] * 3, pa.bool_())}).to_pandas()
     assert frame[["w", "b"]].equals(stored)
     assert frame[["m", "t"]].isna().all(axis=None)
+
+
+def test_numbers_are_finite_one_by_one_not_in_sum() -> None:
+    frame = read(split([1e308, 1.5, *ROW[2:]], [1e308, None, *ROW[2:]], [1, -1e308, *ROW[2:]]))
+    assert [*frame["n"]] == [1e308, 1e308, 1]
+    assert frame["m"].isna().tolist() == [False, True, False]
 
 
 def test_requests_are_put_together_and_logged() -> None:
