@@ -3,9 +3,9 @@
 Each side is a whole process, and all run alternately on the same file: ours (find, verify and load the model, hash,
 check, read, predict, write the log, publish), `predict` alone (of chunks that were read before, only the calls are
 timed), what people write with pandas (read all, predict, write), and `mlflow.pyfunc` in the same way. ``seconds`` and
-``cpu_seconds`` are inside the process, without its imports: they took two seconds of ours, and nothing of the others,
-who load their model before the clock starts. Loading it is ours to pay. ``ratio_cpu`` tells more than ``ratio_predict``
-where others use the machine; threads of OpenMP that wait for each other count as work there.
+``cpu_seconds`` are inside the process, without its imports. The others load their model before the clock starts, ours
+pays for it. ``ratio_cpu`` helps where others use the machine, but counts threads of OpenMP that wait for each other as
+work of `predict`.
 """
 
 from __future__ import annotations
