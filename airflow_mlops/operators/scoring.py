@@ -51,7 +51,8 @@ class BatchScoreOperator(MlopsOperator):
     :param as_of: the instant the run is about; None for the run's own
     :param trusted: importable classes of your own that the model file may hold
     :param if_absent: ``fail``, or ``skip`` the task where the model has no such alias yet
-    :param threads: chunks that are predicted at a time; None for the cores divided by the tasks that may run at once
+    :param threads: chunks that are predicted at a time, of which each takes a core; None for the cores divided by the
+        tasks that may run at once (``[core] parallelism``), at least one: where few run, say the number of cores
     """
 
     template_fields: Sequence[str] = (

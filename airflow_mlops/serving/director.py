@@ -242,6 +242,7 @@ class Director:
                     await self._put(Now(self.now.champion))
                     self._failed(side.version, ended)
                 if side is not self.now.champion:
+                    side.lane.abandon()
                     return
                 with suppress(MlopsError):
                     again = await self._bring(self._order(None, side.folder), side)

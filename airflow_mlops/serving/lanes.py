@@ -130,6 +130,12 @@ class Lane(Messages):
         self.retire()
         return waiting
 
+    def abandon(self) -> None:
+        """Tell those who wait for a process that is gone that nobody takes its place."""
+        for one in self.release():
+            if not one.answer.done():
+                one.answer.set_exception(Gone())
+
     def close(self) -> None:
         """End the process now."""
         self._closed = True

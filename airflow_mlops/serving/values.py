@@ -69,7 +69,7 @@ def frame_of(columns: Sequence[Column], values: Sequence[Values]) -> pd.DataFram
         else:
             data[number] = np.array(its)
     frame = pd.DataFrame(data, copy=False)
-    # Names that are plain objects: taking columns by names in Arrow costs a tenth of a small prediction.
+    # As in core.scoring.frame_of.
     frame.columns = pd.Index([column.name for column in columns], dtype=object)
     return frame
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,6 +104,24 @@ def test_a_canary_whose_process_dies_is_taken_back(shelf: Shelf, serve: Callable
     assert server.ask([{"n0": 1e9}]).json()["version"] == "1"
     assert eventually(lambda: server.http.get("/version").json()["candidate"] is None)
     assert server.ask(ROW).json()["version"] == "1"
+
+
+def test_who_waits_for_a_canary_that_dies_is_answered_by_the_champion(
+    shelf: Shelf, serve: Callable[..., Running]
+) -> None:
+    shelf.set_alias("m", "champion", odd(shelf, value=1))
+    server = serve(slowdown=1e6)  # the candidate takes 0.2 s for a row, and a minute for some
+    server.deploy(odd(shelf, "hang", value=2), mode="canary", share=1.0)
+    lane = server.app.state.director.now.candidate.lane
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(server.ask, [{"n0": 1e9}])]
+        assert eventually(lambda: lane.depth == 1)
+        answers += [pool.submit(server.ask, ROW) for _ in range(3)]
+        assert eventually(lambda: lane.depth == 4)
+        os.kill(lane._process.pid, signal.SIGKILL)
+        begin = time.monotonic()
+        assert [answer.result().json()["version"] for answer in answers] == ["1"] * 4
+        assert time.monotonic() - begin < 15  # and not the 30 s that a model has to answer
 
 
 def test_a_model_that_hangs_is_given_up(shelf: Shelf, serve: Callable[..., Running]) -> None:

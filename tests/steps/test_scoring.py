@@ -33,7 +33,7 @@ from airflow_mlops.serving.bodies import Reader
 from airflow_mlops.serving.values import frame_of as online_frame
 from airflow_mlops.steps.packages import fetch, load
 from airflow_mlops.steps.scoring import Keep, find_rows, score
-from airflow_mlops.steps.scoring.stream import in_order
+from airflow_mlops.steps.scoring.stream import encoding, in_order
 from airflow_mlops.store.predictions import read_predictions
 from airflow_mlops.store.publish import publish_new
 from airflow_mlops.store.snapshots import write_snapshot
@@ -307,6 +307,13 @@ def test_work_ahead_is_bounded() -> None:
     assert next(results) == 0
     assert len(taken) <= 5
     assert list(results) == list(range(1, 100))
+
+
+@pytest.mark.parametrize(("kind", "repeated"), [(pa.int64(), ["mode", "prediction"]), (pa.float64(), ["mode"])])
+def test_numbers_of_a_model_get_no_dictionary(kind: pa.DataType, repeated: list[str]) -> None:
+    """They hardly repeat: one would be built for each chunk, and thrown away."""
+    names = [("id", pa.string()), ("mode", pa.string()), ("prediction", kind), ("score", pa.float64())]
+    assert encoding(pa.schema(names))["use_dictionary"] == repeated
 
 
 def test_a_server_says_the_same_of_the_same_rows(

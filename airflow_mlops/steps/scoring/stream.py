@@ -148,10 +148,11 @@ def row_ids(slot: str, first: int, count: int) -> pa.Array:
     >>> row_ids("0f", 8, 2).to_pylist()
     ['0f-8', '0f-9']
     """
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    numbers = pa.array(range(first, first + count), pa.int64()).cast(pa.string())
+    numbers = pa.array(np.arange(first, first + count)).cast(pa.string())
     return pc.binary_join_element_wise(pa.scalar(slot), numbers, "-")
 
 
@@ -178,8 +179,11 @@ def in_order(
 
 
 def encoding(schema: pa.Schema) -> dict[str, Any]:
-    """How Parquet is to write the log: names of rows share their beginnings, everything else may repeat."""
-    repeated = [name for name in schema.names if name not in ("id", "inputs")]
+    """How Parquet is to write the log: ids share their beginnings, the model's numbers differ, all else may repeat."""
+    import pyarrow as pa
+
+    computed = [name for name in ("score", "prediction") if pa.types.is_floating(schema.field(name).type)]
+    repeated = [name for name in schema.names if name not in ("id", "inputs", *computed)]
     if "inputs" in schema.names:
         repeated += [f"inputs.{field.name}" for field in schema.field("inputs").type]
     return {"use_dictionary": repeated, "column_encoding": {"id": "DELTA_BYTE_ARRAY"}}
