@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def serve(connections: Connections, arguments: Namespace) -> Answer:
     """Serve until a signal comes."""
     try:
-        from airflow_mlops.serving.server import server_of
+        from airflow_mlops.serving.server import run
         from airflow_mlops.serving.settings import Limits, Settings
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error.name} is not installed: pip install 'airflow-mlops[serving]'.") from error
@@ -53,7 +53,7 @@ def serve(connections: Connections, arguments: Namespace) -> Answer:
         limits=Limits(body=arguments.max_body, rows=arguments.max_rows, waiting=arguments.max_waiting),
     )
     try:
-        server_of(settings, arguments.host, arguments.port).run()
+        run(settings, arguments.host, arguments.port)
     except SystemExit as error:  # uvicorn said why
         raise ConfigurationError(f"Cannot listen on {arguments.host}:{arguments.port}.") from error
     except KeyboardInterrupt:

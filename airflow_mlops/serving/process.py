@@ -7,6 +7,7 @@ one that hangs or dies can be ended.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -38,6 +39,7 @@ PRELOADED: Final = (
 
 def main(connection: socket.socket, order: Order) -> None:
     """Tell whether the version may serve, then serve it."""
+    gc.freeze()  # what was imported before the fork stays shared: the collector would write on each of its pages
     for one in (signal.SIGINT, signal.SIGTERM):  # they are for the server, which ends us when all is answered
         signal.signal(one, signal.SIG_IGN)
     import orjson
@@ -45,6 +47,7 @@ def main(connection: socket.socket, order: Order) -> None:
     with suppress(BrokenPipeError, ConnectionResetError), connection:
         with ThreadPoolExecutor(1, initializer=_yield_to_others) as loader:
             found = loader.submit(_brought, order).result()
+        gc.freeze()  # nor does it walk over the model again and again
         if isinstance(found, Ready):
             connection.sendall(packed(orjson.dumps({"ready": found.to_json()})))
             _serve(connection, found, order.threads)

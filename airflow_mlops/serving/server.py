@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import Final
 
@@ -15,8 +16,16 @@ from airflow_mlops.serving.settings import Settings
 _GRACE: Final = 20
 
 
+def run(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Serve until a signal, in a process that does nothing else."""
+    server = server_of(settings, host, port)
+    gc.collect()
+    gc.freeze()  # a walk over all that was imported would hold up each request that is there
+    server.run()
+
+
 def server_of(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
-    """A server that was not started: ``run()`` serves until a signal, ``serve()`` in a loop of the caller's."""
+    """A server that was not started."""
     config = uvicorn.Config(
         build(settings),
         host=host,

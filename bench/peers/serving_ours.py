@@ -13,7 +13,7 @@ from typing import Any
 from airflow_mlops.core.packages import ModelRef
 from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.exceptions import NotFound
-from airflow_mlops.serving.server import server_of
+from airflow_mlops.serving.server import run
 from airflow_mlops.serving.settings import Settings
 
 
@@ -66,7 +66,7 @@ def main() -> None:
         token="bench",
         log=given.log,
     )
-    server_of(settings, port=given.port).run()
+    run(settings, port=given.port)
 
 
 if __name__ == "__main__":
