@@ -57,6 +57,7 @@ bench: setup ## measure all there is to measure, in hours; the peers are install
 	.venv/bin/python bench/snapshots.py --rounds $(ROUNDS)
 	.venv/bin/python bench/validation.py --rounds $(ROUNDS)
 	.venv/bin/python bench/detection.py
+	.venv/bin/python bench/rollout.py
 	.venv/bin/python bench/drift.py --rounds $(ROUNDS)
 	.venv/bin/python bench/serving.py --rounds $(ROUNDS)
 	.venv/bin/python bench/scoring.py --rounds $(ROUNDS)
