@@ -9,8 +9,8 @@ from airflow_mlops.core.profiles import Plan, Profile
 from airflow_mlops.exceptions import ConfigurationError
 from airflow_mlops.hooks.store import object_path
 from airflow_mlops.operators.base import MlopsOperator, number, snapshot_of
+from airflow_mlops.steps.baselines import baseline_of
 from airflow_mlops.steps.profiles import (
-    baseline_of,
     load_profile,
     merge_profiles,
     plan_snapshot,

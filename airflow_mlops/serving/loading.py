@@ -16,8 +16,8 @@ from airflow_mlops.core.signatures import synthetic_example
 from airflow_mlops.exceptions import DeploymentError, MlopsError
 from airflow_mlops.serving.explanation import typical_values
 from airflow_mlops.serving.values import Values, frame_of, taker_of
+from airflow_mlops.steps.baselines import baseline_of
 from airflow_mlops.steps.packages import LoadedModel, fetch, load
-from airflow_mlops.steps.profiles import baseline_of
 
 if TYPE_CHECKING:
     import pandas as pd

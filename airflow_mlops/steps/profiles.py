@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core import tags
 from airflow_mlops.core.names import check_name
-from airflow_mlops.core.packages import ModelRef
 from airflow_mlops.core.profiles import Plan, Profile
 from airflow_mlops.exceptions import ConfigurationError, ProfileError
-from airflow_mlops.steps.packages import find_version
 from airflow_mlops.steps.scan import ParquetScan, TableScan
 from airflow_mlops.store.publish import publish_bytes
 
@@ -24,11 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from upath import UPath
 
-    from airflow_mlops.core.tracking import Mlflow
     from airflow_mlops.store.snapshots import Snapshot
-
-#: The file among the artifacts of the run that trained a model.
-ARTIFACT = "baseline/profile.json"
 
 
 def profile_snapshot(
@@ -135,23 +126,3 @@ def load_profile(uri: UPath) -> Profile:
         raise ProfileError(f"There is no profile at {uri}: make it again.") from error
     except ValueError as error:
         raise ProfileError(f"The profile at {uri} cannot be read: {error}") from error
-
-
-def baseline_of(client: Mlflow, name: str, which: int | str = "champion") -> Profile:
-    """The profile of the rows that a version was trained on.
-
-    :param which: a version's number, or an alias
-    :raises NoVersion: the alias names none, so that there is no baseline yet
-    """
-    facts = find_version(client.registry, ModelRef.of(name, which))
-    if not facts.model_id or tags.BASELINE not in facts.tags:
-        raise ProfileError(f"Version {facts.version} of model {name} has no baseline: train it again.")
-    run_id = client.tracking.model(facts.model_id).run_id or ""
-    from upath import UPath
-
-    with tempfile.TemporaryDirectory(prefix="mlops-profile-") as folder:
-        client.tracking.download(f"{client.tracking.artifact_uri(run_id)}/{os.path.dirname(ARTIFACT)}", Path(folder))
-        profile = load_profile(UPath(folder) / os.path.basename(ARTIFACT))
-    if profile.digest != facts.tags[tags.BASELINE]:
-        raise ProfileError(f"The baseline of version {facts.version} of model {name} is not the one that was logged.")
-    return profile

@@ -18,11 +18,12 @@ from airflow_mlops.core.signatures import output_type, signature_columns
 from airflow_mlops.core.training import RunFacts, TrainedModel, TrainingSpec, training_facts
 from airflow_mlops.exceptions import TrainingError
 from airflow_mlops.steps import logged_models
+from airflow_mlops.steps.baselines import ARTIFACT
 from airflow_mlops.steps.budget import CpuBudget
 from airflow_mlops.steps.golden import ARTIFACT as GOLDEN
 from airflow_mlops.steps.golden import make_golden
 from airflow_mlops.steps.models import environment, import_skops, save_model
-from airflow_mlops.steps.profiles import ARTIFACT, profile_table
+from airflow_mlops.steps.profiles import profile_table
 from airflow_mlops.steps.rows import features_of, labelled, target_of, training_rows
 from airflow_mlops.store.snapshots import Snapshot
 

@@ -28,8 +28,9 @@ from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.core.signatures import Column
 from airflow_mlops.core.training import TrainingSpec
 from airflow_mlops.exceptions import NotFound, ServiceUnavailable
+from airflow_mlops.steps.baselines import ARTIFACT
 from airflow_mlops.steps.models import digest_of, import_skops
-from airflow_mlops.steps.profiles import ARTIFACT, profile_table
+from airflow_mlops.steps.profiles import profile_table
 
 NUMBERS, WORDS = ["n0", "n1", "n2", "n3"], ["w0", "w1"]
 COLUMNS = (*(Column(name, "double", name == "n0") for name in NUMBERS), *(Column(n, "string", False) for n in WORDS))

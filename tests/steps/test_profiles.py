@@ -23,8 +23,8 @@ from airflow_mlops.core.snapshots import Manifest
 from airflow_mlops.core.training import TrainingSpec
 from airflow_mlops.exceptions import ConfigurationError, NoVersion, ProfileError, SnapshotError
 from airflow_mlops.steps import scan
+from airflow_mlops.steps.baselines import baseline_of
 from airflow_mlops.steps.profiles import (
-    baseline_of,
     load_profile,
     merge_profiles,
     plan_snapshot,

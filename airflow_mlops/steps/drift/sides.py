@@ -15,9 +15,10 @@ from airflow_mlops.core.registry import ModelVersion
 from airflow_mlops.core.slices import Slice, sliced
 from airflow_mlops.core.windows import Bounds
 from airflow_mlops.exceptions import ConfigurationError
+from airflow_mlops.steps.baselines import baseline_of
 from airflow_mlops.steps.drift.clusters import chunked
 from airflow_mlops.steps.packages import find_version
-from airflow_mlops.steps.profiles import baseline_of, load_profile, profile_snapshot
+from airflow_mlops.steps.profiles import load_profile, profile_snapshot
 from airflow_mlops.store.snapshots import Snapshot
 
 if TYPE_CHECKING:
