@@ -79,7 +79,7 @@ class Tables:
                     pass
 
     def remove(self) -> None:
-        for path in (self.reference, self.current):
+        for path in {self.reference, self.current}:
             if path.stat().st_size > 200e6:
                 path.unlink()
 
@@ -194,7 +194,7 @@ def compared(tables: Tables, peers: list[Peer], runs: Runs, rounds: int, peer_ro
     found: dict[str, list[Measured]] = {side.name: [] for side in every}
     for number in range(rounds):
         going = [s for s in every if number < s.rounds and not any(m.failure for m in found[s.name])]
-        for name, measured in alternate({side.name: side.run for side in going}, 1).items():
+        for name, measured in alternate({side.name: side.run for side in going}, 1, before=number).items():
             found[name] += measured
     rows = []
     keepers = {peer.library for peer in peers if peer.keeps}
@@ -258,7 +258,7 @@ def curve(millions: list[int], given: argparse.Namespace, runs: Runs) -> list[di
         for (name, measured), system in zip(found.items(), (FLOOR, OURS), strict=True):
             rows.append(row(system, f"curve_{million}m", measured))
             print(name, rows[-1]["wall_s"], flush=True)
-        tables.remove() if million > 1 else None
+        tables.remove()
     return rows
 
 

@@ -159,10 +159,10 @@ def tree_memory(pid: int) -> int:
     return total
 
 
-def alternate(sides: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:
+def alternate(sides: Mapping[str, Callable[[], Measured]], rounds: int, before: int = 0) -> dict[str, list[Measured]]:
     """Run every side once in each round, so that all of them meet the same machine; one that fails runs no more."""
     found: dict[str, list[Measured]] = {side: [] for side in sides}
-    for number in range(rounds):
+    for number in range(before, before + rounds):
         for side, run in sides.items():
             if not any(measured.failure for measured in found[side]):
                 found[side].append(run())

@@ -183,7 +183,7 @@ def main() -> None:
     size = (WORK / "rows.parquet").stat().st_size
     runs = alternate({name: partial(side, name) for name in SIDES}, 1)
     if rounds > 1:
-        more = alternate({name: partial(side, name) for name in SIDES if name not in SLOW}, rounds - 1)
+        more = alternate({name: partial(side, name) for name in SIDES if name not in SLOW}, rounds - 1, before=1)
         runs = {name: [*found, *more.get(name, [])] for name, found in runs.items()}
     spent = {name: clocked(found) for name, found in runs.items()}
     lines = {name: row(name, "score", found, **spent[name]) for name, found in runs.items()}
