@@ -27,6 +27,9 @@ def told(result: dict[str, Any]) -> None:
                 fastest = min(theirs, key=lambda r: r["wall_s"])
                 result[name] = round(fastest["wall_s"] / mine["wall_s"], 2)
                 result[f"{name}_against"] = f"{fastest['system']}, {fastest['looks_at']}"
+                result[f"{name}_each"] = {
+                    f"{r['system']}, {r['looks_at']}": round(r["wall_s"] / mine["wall_s"], 2) for r in theirs
+                }
     ours = [r["peak_mb"] for r in result["rows"] if r["system"] == OURS and "peak_mb" in r]
     result["peak_mb"] = max(ours, default=None)
     for size, name in (("1m", "floor_ratio"), ("10m", "floor_ratio_10m")):
