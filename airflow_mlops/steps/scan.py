@@ -29,6 +29,8 @@ BATCH: Final = 1 << 16
 #: Rows of the reference that edges are made of, from this many places at most, chosen by a fixed seed.
 SAMPLE: Final = 1 << 18
 _PLACES: Final = 32
+#: Files that a thread has open.
+_OPEN: Final = 128
 #: Rows of a table that are taken in one go.
 _RUN: Final = 1 << 10
 _SEED: Final = 2013
@@ -160,6 +162,7 @@ class ParquetScan(Scan):
                 self._metadata.append(pq.read_metadata(path))
                 self._schemas.append(self._metadata[-1].schema.to_arrow_schema())
         self.schema = self._schemas[0]
+        self._open = threading.local()
         self._groups, self.rows, first = [], 0, 0
         for metadata in self._metadata:
             self._groups.append([])
@@ -194,14 +197,26 @@ class ParquetScan(Scan):
                     break
 
     def _read(self, number: int, name: str, groups: list[int]) -> Iterator[pa.Array]:
+        with _named(self.paths[number]):
+            batches = self._file(number).iter_batches(BATCH, row_groups=groups, columns=[name], use_threads=False)
+            for batch in batches:
+                yield batch.column(0)
+
+    def _file(self, number: int) -> pq.ParquetFile:
+        """A file as this thread has it open: of a wide table, opening it for each column costs more than reading."""
         import pyarrow.parquet as pq
 
-        path, metadata = self.paths[number], self._metadata[number]
-        # Text comes as a dictionary: to count codes is cheaper than to read the text.
-        text = [name] if family_of(logical_type(self._schemas[number].field(name).type)) == "text" else None
-        with _named(path), pq.ParquetFile(path, metadata=metadata, read_dictionary=text, pre_buffer=False) as file:
-            for batch in file.iter_batches(BATCH, row_groups=groups, columns=[name], use_threads=False):
-                yield batch.column(0)
+        files: dict[int, pq.ParquetFile] = self._open.__dict__.setdefault("files", {})
+        if number not in files:
+            if len(files) == _OPEN:
+                files.pop(next(iter(files))).close()
+            schema = self._schemas[number]
+            # Text comes as a dictionary: to count codes is cheaper than to read the text.
+            text = [name for name in schema.names if family_of(logical_type(schema.field(name).type)) == "text"]
+            files[number] = pq.ParquetFile(
+                self.paths[number], metadata=self._metadata[number], read_dictionary=text, pre_buffer=False
+            )
+        return files[number]
 
 
 @contextmanager

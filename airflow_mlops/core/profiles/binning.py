@@ -56,7 +56,8 @@ class Bins:
         if cells is None or self.unsure > np.iinfo("i2").max:
             return
         cells = np.clip(cells, 0, size - 1)
-        self.table = np.searchsorted(cells, np.arange(size)).astype("i2")
+        # For each cell how many edges lie in lower ones: what a search for each would find, without searching.
+        self.table = np.repeat(np.arange(self.unsure, dtype="i2"), np.diff(cells, prepend=-1, append=size - 1))
         self.table[cells if whole is None else cells[~whole]] = self.unsure
 
     def add(self, numbers: np.ndarray, cells: np.ndarray, space: Workspace) -> None:
