@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -91,6 +92,24 @@ def test_seven_uneven_files_in_any_order_are_one_pass(tmp_path: Path, table: pa.
     for batch in table.to_batches(max_chunksize=777):
         profiler.update(batch)
     assert profiler.profile() == whole
+
+
+def test_a_file_is_opened_once_and_not_for_each_column(
+    tmp_path: Path, table: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = written(tmp_path, table, [5000] * 4)
+    plan, opened = fit_plan(table.to_batches()), list[str]()
+    real = pq.ParquetFile
+
+    def opening(path: str, **how: Any) -> pq.ParquetFile:
+        opened.append(path)
+        return real(path, **how)
+
+    monkeypatch.setattr(pq, "ParquetFile", opening)
+    whole = profile_files(paths, plan, threads=1)
+    assert sorted(opened) == sorted(map(str, paths))
+    monkeypatch.setattr(scan, "_OPEN", 2)
+    assert profile_files(paths, plan, threads=1) == whole
 
 
 def test_how_a_file_is_written_changes_nothing(tmp_path: Path, table: pa.Table) -> None:
