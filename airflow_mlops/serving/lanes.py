@@ -76,13 +76,13 @@ class Lane(Messages):
         """
 
         ours, theirs = socket.socketpair()
-        loop = asyncio.get_running_loop()
-        assert self._first is not None  # noqa: S101
+        loop, first = asyncio.get_running_loop(), self._first
+        assert first is not None  # noqa: S101
         try:
             async with asyncio.timeout(seconds):
                 await loop.create_unix_connection(lambda: self, sock=ours)
                 self._process = await asyncio.to_thread(_started, theirs, order)
-                told: dict[str, Any] = await self._first
+                told: dict[str, Any] = await first  # which a quick model has answered by now
         except TimeoutError:
             self.close()
             raise DeploymentError(f"Not ready after {seconds:.0f} s.") from None

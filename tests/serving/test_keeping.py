@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from airflow_mlops.core.packages import MODEL_FILE
+from airflow_mlops.serving import lanes
 from airflow_mlops.serving.keeping import STATE, State, read_state, write_state
 from tests.serving.conftest import Running, eventually, running
 from tests.serving.models import Odd, Shelf
@@ -74,6 +76,23 @@ def test_the_state_is_read_with_care_and_old_copies_go(tmp_path: Path) -> None:
     for text in ("", "{", "[]", "{}", json.dumps({"model": "m", "champion": "gone"}), '{"unknown": 1}'):
         (tmp_path / STATE).write_text(text)
         assert read_state(tmp_path, "m") is None
+
+
+def test_a_model_may_be_ready_before_the_server_looks(
+    shelf: Shelf, serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = lanes._started
+
+    def slow(*given: Any) -> Any:
+        process = start(*given)
+        time.sleep(2)
+        return process
+
+    shelf.set_alias("m", "champion", odd(shelf, value=1))
+    server = serve()
+    monkeypatch.setattr(lanes, "_started", slow)
+    assert server.deploy(odd(shelf, value=2)).status_code == 200
+    assert server.ask(ROW).json()["version"] == "2"
 
 
 def test_a_model_whose_process_dies_is_brought_up_again(shelf: Shelf, serve: Callable[..., Running]) -> None:

@@ -41,17 +41,19 @@ def test_no_request_fails_and_none_is_answered_by_two_versions(shelf: Shelf, tmp
         command = [sys.executable, LOAD, "--port", server.port, "--path", "/invocations", "--clients", 16, "--warm", 0]
         command += ["--bodies", tmp_path / "bodies", "--expected", tmp_path / "expected", "--until", stop]
         with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as load:
-            assert eventually(lambda: answered(server) > 100)
-            assert server.deploy(2).status_code == 200
-            assert server.deploy(3).status_code == 200
-            before = memory()
-            for number in range(4, 52):
-                assert server.deploy(number).status_code == 200
-            after = memory()
-            while answered(server) < 20_000:
-                time.sleep(0.1)
-                assert load.poll() is None
-            stop.touch()
+            try:
+                assert eventually(lambda: answered(server) > 100)
+                assert server.deploy(2).status_code == 200
+                assert server.deploy(3).status_code == 200
+                before = memory()
+                for number in range(4, 52):
+                    assert server.deploy(number).status_code == 200
+                after = memory()
+                while answered(server) < 20_000:
+                    time.sleep(0.1)
+                    assert load.poll() is None
+            finally:
+                stop.touch()
             told = json.loads(load.communicate(timeout=60)[0])
     assert told["failures"] == 0, told
     assert told["requests"] >= 20_000
