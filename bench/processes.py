@@ -138,7 +138,8 @@ class Watch(threading.Thread):
 def high_water(pid: int) -> int:
     """The most bytes that a process ever held since it runs its program.
 
-    What ``wait4`` says of it will not do: there a process starts with what the one that started it held.
+    What ``wait4`` says of it will not do: there a process starts with what the one that started it held. 0 where the
+    system has no ``/proc``.
     """
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -29,8 +29,8 @@ BATCH: Final = 1 << 16
 #: Rows of the reference that edges are made of, from this many places at most, chosen by a fixed seed.
 SAMPLE: Final = 1 << 18
 _PLACES: Final = 32
-#: Files that a thread has open.
-_OPEN: Final = 128
+#: Files that are open at a time.
+_OPEN: Final = 256
 #: Rows of a table that are taken in one go.
 _RUN: Final = 1 << 10
 _SEED: Final = 2013
@@ -208,7 +208,7 @@ class ParquetScan(Scan):
 
         files: dict[int, pq.ParquetFile] = self._open.__dict__.setdefault("files", {})
         if number not in files:
-            if len(files) == _OPEN:
+            if len(files) >= max(1, _OPEN // self.threads):
                 files.pop(next(iter(files))).close()
             schema = self._schemas[number]
             # Text comes as a dictionary: to count codes is cheaper than to read the text.

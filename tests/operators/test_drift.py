@@ -130,6 +130,24 @@ def test_what_a_retry_cannot_mend_fails_at_once(
         check(**{**sides, **arguments})
 
 
+def test_an_alias_is_looked_up_once(
+    chain: Callable[..., Any], check: Callable[..., Any], client: Any, model_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may move between the profile of a version and its rows, which must be of one version."""
+    made = chain()
+    kind, asked = type(client.registry), list[str]()
+    real = kind.alias
+
+    def alias(registry: Any, name: str, which: str) -> int | None:
+        asked.append(which)
+        found: int | None = real(registry, name, which)
+        return found
+
+    monkeypatch.setattr(kind, "alias", alias)
+    assert check({"model": model_name}, made["prepare"], columns=["x"], clusters="day")["verdict"] == "ok"
+    assert asked == ["champion"]
+
+
 @pytest.mark.parametrize("clusters", [None, "day"])
 def test_a_baseline_that_is_not_there_yet(
     check: Callable[..., Any], snapshot: Callable[..., Snapshot], model_name: str, clusters: str | None

@@ -62,7 +62,7 @@ def fit_plan(
 def fitters_of(
     schema: pa.Schema, columns: Sequence[str] | None, sensitive: Iterable[str], as_of: datetime | str | None
 ) -> Iterator[ColumnFitter]:
-    """One for each column of the reference, made when it is asked for.
+    """One for each column of the reference, made when it is asked for: who plans it at once keeps no other's rows.
 
     :raises ProfileError: a column that is named is not there
     """

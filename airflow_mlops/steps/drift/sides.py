@@ -77,10 +77,12 @@ def find_sides(baseline: Given, current: Given, finder: Finder) -> Sides:
     :param current: a profile, a snapshot or a source
     """
     baseline, current = plain(baseline), plain(current)
-    model = dict(baseline) if isinstance(baseline, Mapping) and "model" in baseline else None
-    if model is not None:
-        reference, label = _of_model(model, finder)
-        name = str(model["model"])
+    ref = _ref(baseline) if isinstance(baseline, Mapping) and "model" in baseline else None
+    # Looked up once: an alias that moves on the way changes nothing any more.
+    model = find_version(finder.client().registry, ref) if ref else None
+    if ref and model:
+        reference, name = _of_model(model, finder), ref.name
+        label = f"the training rows of {f'version {ref.version}' if ref.version else f'the {ref.alias}'} of {name}"
     else:
         reference, label, name = _profile(baseline, None, finder)
     if _is_profile(current):
@@ -119,18 +121,18 @@ def plain(given: Given) -> Given:
     return {"files": given} if "*" in given or given.endswith(_FILES) else given
 
 
-def _of_model(wanted: Mapping[str, Any], finder: Finder) -> tuple[Profile, str]:
+def _ref(wanted: Mapping[str, Any]) -> ModelRef:
     unknown = set(wanted) - {"model", "version", "alias"}
     if unknown or ("version" in wanted and "alias" in wanted):
         raise ConfigurationError(f"Drift: a baseline names a model with a version or an alias, not {sorted(wanted)}.")
-    which = str(wanted.get("version") or wanted.get("alias") or "champion")
-    label = f"version {which}" if which.isdigit() else f"the {which}"
-    name = str(wanted["model"])
-    words = f"the training rows of {label} of {name}"
-    if tags.BASELINE in _version(wanted, finder).tags:
-        return baseline_of(finder.client(), name, which), words
+    return ModelRef.of(str(wanted["model"]), wanted.get("version") or wanted.get("alias") or "champion")
+
+
+def _of_model(version: ModelVersion, finder: Finder) -> Profile:
+    if tags.BASELINE in version.tags:
+        return baseline_of(finder.client(), version.name, version.version)
     # Trained before baselines were kept: its rows are still there.
-    snapshot, bounds = _training_rows(wanted, finder)
+    snapshot, bounds = _training_rows(version, finder)
     wanted_columns = _listed(finder.columns)
 
     def rows() -> Iterator[pa.RecordBatch]:
@@ -138,7 +140,7 @@ def _of_model(wanted: Mapping[str, Any], finder: Finder) -> tuple[Profile, str]:
 
     as_of = snapshot.manifest.as_of
     plan = fit_plan(rows(), columns=wanted_columns, sensitive=finder.sensitive, as_of=as_of)
-    return _counted(plan, rows(), as_of), words
+    return _counted(plan, rows(), as_of)
 
 
 def _profile(given: Given, plan: Plan | None, finder: Finder) -> tuple[Profile, str, str]:
@@ -212,7 +214,7 @@ def _as_of(current: Given, finder: Finder) -> str:
     return finder.as_of.isoformat() if finder.as_of else ""
 
 
-def _chunks(baseline: Given, model: Mapping[str, Any] | None, plan: Plan, finder: Finder) -> tuple[Profile, ...]:
+def _chunks(baseline: Given, model: ModelVersion | None, plan: Plan, finder: Finder) -> tuple[Profile, ...]:
     """The reference's rows again, cut by their clusters: of a model those of its training window."""
     snapshot, bounds = _training_rows(model, finder) if model else (_rows_of(baseline, finder), None)
     batches = _rows(snapshot, bounds, [*dict.fromkeys([*plan.sources, str(finder.clusters)])])
@@ -226,13 +228,7 @@ def _rows_of(baseline: Given, finder: Finder) -> Snapshot:
     return snapshot
 
 
-def _version(model: Mapping[str, Any], finder: Finder) -> ModelVersion:
-    which = str(model.get("version") or model.get("alias") or "champion")
-    return find_version(finder.client().registry, ModelRef.of(str(model["model"]), which))
-
-
-def _training_rows(model: Mapping[str, Any], finder: Finder) -> tuple[Snapshot, Bounds | None]:
-    version = _version(model, finder)
+def _training_rows(version: ModelVersion, finder: Finder) -> tuple[Snapshot, Bounds | None]:
     uri = version.tags.get(tags.SNAPSHOT)
     if not uri:
         raise ConfigurationError(
